@@ -1,0 +1,58 @@
+"""The gateway's rules for the bench: the same three fields dropped from the same answers."""
+
+from pathlib import Path
+
+import bodies
+
+_CLASSES = {"email": "contact.email", "phone": "contact.phone_number", "birth_date": "demographic.date_of_birth"}
+
+_HEAD = """\
+version: 1
+controller: {{name: Bench, contact: privacy@bench.example, jurisdiction: EU}}
+purposes:
+  service: {{basis: contract, title: Measure}}
+recipients:
+  files: {{role: controller, upstream: "http://127.0.0.1:{port}"}}
+routes:
+  - name: blob
+    match: {{path: /blob.bin}}
+    to: files
+    request: {{rest: pass}}
+    response: {{rest: pass}}
+"""
+
+_ROUTE = """\
+  - name: {name}
+    match: {{path: "{path}"}}
+    to: files
+    request: {{rest: pass}}
+    response:
+      fields:
+{fields}
+      rest: pass
+"""
+
+
+def write_rules(directory: Path, *, upstream_port: int, routes: int = 0) -> None:
+    """One route for the documents, one for the blob, and `routes` more that strip as well."""
+    directory.mkdir(parents=True)
+    fields = "\n".join(
+        f"        $.{name}: {{is: {_CLASSES[name]}, for: service, as: drop}}" for name in bodies.STRIPPED
+    )
+    text = [_HEAD.format(port=upstream_port), _ROUTE.format(name="documents", path="/{file}", fields=fields)]
+    text += [_ROUTE.format(name=f"r{n}", path=path_of(n), fields=fields) for n in range(routes)]
+    (directory / "bench.yaml").write_text("".join(text))
+
+
+def path_of(route: int) -> str:
+    return f"/routes/s{route % 97}/r{route}"
+
+
+def write_wrk_script(file: Path, routes: int) -> None:
+    """A wrk script that asks for all routes in turn, in an order without neighbours."""
+    step = next(number for number in (7919, 7, 1) if routes % number)
+    file.write_text(
+        "local n = 0\n"
+        f"request = function()\n  n = (n + {step}) % {routes}\n"
+        '  return wrk.format("GET", "/routes/s" .. (n % 97) .. "/r" .. n)\nend\n'
+    )

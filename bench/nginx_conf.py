@@ -1,0 +1,113 @@
+"""nginx in three parts: the upstream that serves files, the plain proxy, and the one that strips with Lua and cjson."""
+
+import shutil
+from pathlib import Path
+
+import bodies
+
+MODULES = Path("/usr/lib/nginx/modules")
+LUA_MODULES = (MODULES / "ndk_http_module.so", MODULES / "ngx_http_lua_module.so")
+CJSON = (Path("/usr/lib/x86_64-linux-gnu/lua/5.1/cjson.so"), Path("/usr/lib/aarch64-linux-gnu/lua/5.1/cjson.so"))
+
+_FRAME = """\
+{modules}
+worker_processes 1;
+daemon off;
+pid {home}/nginx.pid;
+error_log {home}/error.log warn;
+events {{ worker_connections 4096; }}
+http {{
+  access_log off;
+  sendfile on;
+  tcp_nopush on;
+  keepalive_requests 100000000;
+  keepalive_timeout 300s;
+  client_body_temp_path {home}/body;
+  proxy_temp_path {home}/proxy;
+  fastcgi_temp_path {home}/fastcgi;
+  uwsgi_temp_path {home}/uwsgi;
+  scgi_temp_path {home}/scgi;
+  types {{ application/json json; application/octet-stream bin; }}
+{http}
+}}
+"""
+
+_UPSTREAM = """\
+  open_file_cache max=100 inactive=600s;
+  server {{
+    listen 127.0.0.1:{port} backlog=4096;
+    root {root};
+    location /routes/ {{ try_files /{small} =404; }}
+  }}
+"""
+
+_PROXY = """\
+{lua}
+  upstream files {{ server 127.0.0.1:{upstream}; keepalive 256; keepalive_requests 100000000; }}
+  server {{
+    listen 127.0.0.1:{port} backlog=4096;
+    location / {{
+      proxy_pass http://files;
+      proxy_http_version 1.1;
+      proxy_set_header Connection "";
+      proxy_set_header Host $host;
+{strip}
+    }}
+  }}
+"""
+
+_STRIP = """\
+      header_filter_by_lua_block {{
+        ngx.ctx.strips = ngx.header.content_type == "application/json"
+        if ngx.ctx.strips then ngx.header.content_length = nil end
+      }}
+      body_filter_by_lua_block {{
+        local context = ngx.ctx
+        if not context.strips then return end
+        local chunk, last = ngx.arg[1], ngx.arg[2]
+        local held = context.held
+        if held == nil then held = {{}}; context.held = held end
+        held[#held + 1] = chunk
+        if not last then ngx.arg[1] = nil; return end
+        local document = cjson.decode(table.concat(held))
+        {fields}
+        ngx.arg[1] = cjson.encode(document)
+      }}
+"""
+
+
+def installed() -> bool:
+    return shutil.which("nginx") is not None
+
+
+def lua_missing() -> str:
+    """What the Lua peer lacks on this machine; "" where nothing."""
+    missing = [path.name for path in LUA_MODULES if not path.exists()]
+    if not any(path.exists() for path in CJSON):
+        missing.append("lua-cjson")
+    return ", ".join(missing)
+
+
+def upstream(home: Path, *, port: int, root: Path) -> list[str]:
+    server = _UPSTREAM.format(port=port, root=root, small=bodies.file_of("1 KB"))
+    return _command(home, modules="", http=server)
+
+
+def plain_proxy(home: Path, *, port: int, upstream_port: int) -> list[str]:
+    return _command(home, modules="", http=_PROXY.format(lua="", strip="", port=port, upstream=upstream_port))
+
+
+def lua_proxy(home: Path, *, port: int, upstream_port: int) -> list[str]:
+    modules = "\n".join(f"load_module {path};" for path in LUA_MODULES)
+    cpath = next(path for path in CJSON if path.exists()).parent
+    lua = f'  lua_package_cpath "{cpath}/?.so;;";\n  init_by_lua_block {{ cjson = require "cjson" }}'
+    fields = "; ".join(f"document.{name} = nil" for name in bodies.STRIPPED)
+    http = _PROXY.format(lua=lua, strip=_STRIP.format(fields=fields), port=port, upstream=upstream_port)
+    return _command(home, modules=modules, http=http)
+
+
+def _command(home: Path, *, modules: str, http: str) -> list[str]:
+    home.mkdir(parents=True)
+    configuration = home / "nginx.conf"
+    configuration.write_text(_FRAME.format(modules=modules, home=home, http=http))
+    return ["nginx", "-e", str(home / "start.log"), "-p", str(home), "-c", str(configuration)]

@@ -1,0 +1,65 @@
+"""100 MB that no rule reads, through a server, with its memory watched meanwhile."""
+
+import hashlib
+import http.client
+import threading
+import time
+
+from processes import Server, cpu_seconds, resident_bytes
+
+INTERVAL = 0.02
+
+
+class Watch(threading.Thread):
+    """Samples the resident set until stopped."""
+
+    def __init__(self, pid: int) -> None:
+        super().__init__(daemon=True)
+        self.pid = pid
+        self.samples: list[tuple[float, int]] = []
+        self.over = threading.Event()
+
+    def run(self) -> None:
+        start = time.perf_counter()
+        while True:
+            self.samples.append((round(time.perf_counter() - start, 3), resident_bytes(self.pid)))
+            if self.over.wait(INTERVAL):
+                return
+
+
+def stream_blob(server: Server, size: int) -> dict[str, object]:
+    """Fetch the blob once for warmth and once while memory is sampled.
+
+    Returns:
+        `seconds`, `cpu_seconds`, `before`, `peak` and `growth` (bytes resident), and `samples`.
+    """
+    _fetch(server.port, size, read=1 << 20)
+    watch = Watch(server.pid)
+    before, used, start = resident_bytes(server.pid), cpu_seconds(server.pid), time.perf_counter()
+    watch.start()
+    _fetch(server.port, size, read=1 << 20)
+    seconds = time.perf_counter() - start
+    watch.over.set()
+    watch.join()
+    peak = max(resident for _, resident in watch.samples)
+    return {
+        "seconds": seconds,
+        "cpu_seconds": cpu_seconds(server.pid) - used,
+        "before": before,
+        "peak": peak,
+        "growth": peak - before,
+        "samples": watch.samples,
+    }
+
+
+def _fetch(port: int, size: int, *, read: int) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    connection.request("GET", "/blob.bin")
+    answer = connection.getresponse()
+    digest, received = hashlib.blake2b(digest_size=16), 0
+    while piece := answer.read(read):
+        received += len(piece)
+        digest.update(piece)
+    connection.close()
+    if answer.status != 200 or received != size:
+        raise SystemExit(f"the blob came back with {answer.status} and {received} of {size} bytes")

@@ -1,0 +1,53 @@
+"""A worker of the gateway with its ledger left out: what recording costs is the difference to the real one.
+
+The product has no such switch. This puts the same parts together as a worker does, in one process.
+"""
+
+import asyncio
+import gc
+import signal
+import sys
+from pathlib import Path
+
+import uvloop
+
+from gateway.ingress.server import IngressServer
+from gateway.ingress.settings import IngressSettings
+from gateway.ingress.upstream import UpstreamPools
+from gateway.model.limits import DEFAULT_LIMITS
+from gateway.runtime import telemetry
+from gateway.runtime.gateway import Gateway
+from gateway.runtime.metrics import Metrics
+from gateway.runtime.reload import load_directory
+from gateway.runtime.services import Services
+from gateway.runtime.settings import Listener
+from gateway.stores.consent import SqliteConsentStore
+from gateway.stores.keyfile import load_keyring
+
+
+async def serve(rules: Path, state: Path, port: int) -> None:
+    policy, _ = load_directory(rules)
+    services = Services(
+        keys=load_keyring(state),
+        consent=SqliteConsentStore(state / "consent.sqlite"),
+        ledger=None,
+        metrics=Metrics(),
+        log=telemetry.configure("warning"),
+        limits=DEFAULT_LIMITS,
+    )
+    pools = UpstreamPools(DEFAULT_LIMITS, {})
+    settings = IngressSettings(listeners=(Listener("127.0.0.1", port),))
+    server = IngressServer(Gateway(policy, services), pools, settings)
+    await server.start()
+    gc.collect()
+    gc.freeze()
+    over = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, over.set)
+    await over.wait()
+    await server.close()
+    pools.abort()
+    await services.close()
+
+
+if __name__ == "__main__":
+    uvloop.run(serve(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])))

@@ -1,0 +1,118 @@
+"""The lines that the ledger itself writes: `open`, `close`, `recover` and `checkpoint` (FORMAT.md, section 2)."""
+
+from base64 import b64encode
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Protocol
+
+import msgspec
+
+from gateway.audit.tree import Tree
+from gateway.model.words import Kind
+
+FORMAT_VERSION = 1
+LONGEST_LINE = 60 * 1024  # a C2SP tlog-tiles entry is at most 65,535 bytes
+
+
+class Signer(Protocol):
+    """What the ledger needs of `crypto.sign.SigningKey`."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def vkey(self) -> str: ...
+
+    def sign(self, body: bytes) -> bytes:
+        """Four bytes of key id and the signature, as a signed note holds them."""
+        ...
+
+
+class Checkpoint(msgspec.Struct, frozen=True):
+    """A signed tree head: `signature` is key id and Ed25519 signature over `checkpoint_body`."""
+
+    size: int
+    root: bytes
+    signature: bytes
+
+
+class Cut(msgspec.Struct, frozen=True):
+    """Bytes that recovery moved from `segment`, starting at byte `offset`, into `torn/`."""
+
+    segment: str
+    offset: int
+    length: int
+    sha256: str
+
+
+def timestamp() -> str:
+    """Now, in UTC, to the microsecond."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def encode(record: Mapping[str, object]) -> bytes:
+    """One line without its newline: sorted keys, no spaces, UTF-8."""
+    return msgspec.json.encode(record, order="sorted")
+
+
+def checkpoint_body(origin: str, size: int, root: bytes) -> bytes:
+    """The text that is signed (C2SP tlog-checkpoint, without extension lines)."""
+    return b"%b\n%d\n%b\n" % (origin.encode(), size, b64encode(root))
+
+
+def checkpoint_line(checkpoint: Checkpoint) -> bytes:
+    return b'{"index":%d,"kind":"checkpoint","root":"%b","signature":"%b","size":%d}' % (
+        checkpoint.size,
+        b64encode(checkpoint.root),
+        b64encode(checkpoint.signature),
+        checkpoint.size,
+    )
+
+
+def checkpoint_note(origin: str, key_name: str, checkpoint: Checkpoint) -> bytes:
+    """The same checkpoint as a C2SP signed note."""
+    signature = b64encode(checkpoint.signature)
+    body = checkpoint_body(origin, checkpoint.size, checkpoint.root)
+    return body + b"\n\xe2\x80\x94 %b %b\n" % (key_name.encode(), signature)
+
+
+def open_line(tree: Tree, origin: str, vkey: str, opened: Mapping[str, object], time: str) -> bytes:
+    """First line of a segment; `previous` is the tree of all lines before it, so a segment can be read alone."""
+    previous = {
+        "frontier": [b64encode(node).decode() for node in tree.frontier],
+        "root": b64encode(tree.root()).decode(),
+        "size": tree.size,
+    }
+    return encode(
+        {
+            "durability": "group",
+            "index": tree.size,
+            "kind": Kind.OPEN,
+            "opened": dict(opened),
+            "origin": origin,
+            "previous": previous,
+            "time": time,
+            "version": FORMAT_VERSION,
+            "vkey": vkey,
+        }
+    )
+
+
+def recover_line(index: int, cut: Cut, time: str) -> bytes:
+    return encode(
+        {
+            "index": index,
+            "kind": Kind.RECOVER,
+            "length": cut.length,
+            "offset": cut.offset,
+            "segment": cut.segment,
+            "sha256": cut.sha256,
+            "time": time,
+            "version": FORMAT_VERSION,
+        }
+    )
+
+
+def close_line(index: int, records: int, time: str) -> bytes:
+    """Last record of an orderly end; `records` counts what this run acknowledged."""
+    return encode({"index": index, "kind": Kind.CLOSE, "records": records, "time": time, "version": FORMAT_VERSION})

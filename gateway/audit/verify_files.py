@@ -1,0 +1,88 @@
+"""The files of a log as the verifier finds them: slots, segments, notes, and whether a writer is alive."""
+
+import fcntl
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+SEGMENT = re.compile(r"seg-(\d{12,})\.jsonl")
+NOTE = re.compile(r"seg-(\d{12,})\.note")
+TORN = re.compile(r"(seg-\d{12,}\.jsonl)\.(\d+)\.([0-9a-f]{64})")
+
+
+class SegmentFile(msgspec.Struct, frozen=True):
+    """`first` is what the name claims to be the index of the first leaf."""
+
+    first: int
+    path: Path
+    sealed: bool
+
+
+def find_slots(directory: Path) -> list[Path]:
+    """The slot directories of a state directory, an audit directory, or the one slot itself."""
+    if _is_slot(directory):
+        return [directory]
+    inner = directory / "audit"
+    home = inner if inner.is_dir() else directory
+    if not home.is_dir():
+        return []
+    return sorted(path for path in home.iterdir() if path.is_dir() and _is_slot(path))
+
+
+def _is_slot(path: Path) -> bool:
+    if (path / "log.vkey").is_file() or (path / "LOCK").is_file() or (path / "sealed").is_dir():
+        return True
+    return path.is_dir() and any(SEGMENT.fullmatch(entry.name) for entry in path.iterdir())
+
+
+def find_segments(slot: Path) -> list[SegmentFile]:
+    """By first leaf. The open ones are listed first, so that one being sealed meanwhile is not missed."""
+    found: dict[tuple[int, bool], SegmentFile] = {}
+    for sealed in (False, True):
+        home = slot / "sealed" if sealed else slot
+        for path in home.iterdir() if home.is_dir() else ():
+            match = SEGMENT.fullmatch(path.name)
+            if match:
+                found[int(match[1]), sealed] = SegmentFile(int(match[1]), path, sealed)
+    for first, sealed in list(found):
+        moved = (first, True) in found and not sealed and not found[first, False].path.exists()
+        if moved:
+            del found[first, False]
+    return [found[key] for key in sorted(found)]
+
+
+def lone_notes(slot: Path, segments: list[SegmentFile]) -> Iterator[str]:
+    """Names of notes in `sealed/` whose segment is nowhere."""
+    known = {segment.first for segment in segments}
+    home = slot / "sealed"
+    for path in sorted(home.iterdir()) if home.is_dir() else ():
+        match = NOTE.fullmatch(path.name)
+        if match and int(match[1]) not in known:
+            yield path.name
+
+
+def torn_files(slot: Path) -> Iterator[tuple[Path, str, int, str]]:
+    """(path, segment, offset, claimed SHA-256) of the bytes that recovery put aside."""
+    home = slot / "torn"
+    for path in sorted(home.iterdir()) if home.is_dir() else ():
+        match = TORN.fullmatch(path.name)
+        if match:
+            yield path, match[1], int(match[2]), match[3]
+
+
+def is_live(slot: Path) -> bool:
+    """Whether a writer holds the slot's lock at this moment."""
+    try:
+        fd = os.open(slot / "LOCK", os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(fd)
+    return False

@@ -1,0 +1,156 @@
+"""`privacy-gateway explain`: what the rules do to one request, and why, from the engine's own trace."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.table import Table
+from rich.text import Text
+
+from gateway.cli.captures import Capture, parse_curl, read_capture, read_response
+from gateway.cli.output import FINDINGS, FINE, console, print_json, printable
+from gateway.engine.exchange import Refuse, Send
+from gateway.engine.record import PART_ORDER
+from gateway.engine.trial import GivenFacts, Trial, entry_record, steps_of, try_exchange
+from gateway.model.action import action_name
+from gateway.model.words import ConsentStatus, Direction
+
+_FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
+
+
+@click.command(context_settings={"ignore_unknown_options": False})
+@click.option("--rules", type=click.Path(path_type=Path, exists=True, file_okay=False), required=True)
+@click.option("--request", "request_file", type=_FILE, help="A file with a raw HTTP request, or a HAR.")
+@click.option("--entry", type=click.IntRange(0), default=0, help="Which entry of the HAR, from 0.")
+@click.option("--curl", "curl_command", help="A curl command line, in quotes.")
+@click.option("--response", "response_file", type=_FILE, help="A file with the raw HTTP answer to explain too.")
+@click.option("--consent", "consents", multiple=True, metavar="PURPOSE[@RECIPIENT]=STATUS", help="A fact; repeatable.")
+@click.option("--subject", help="The person, instead of the one whom the rules find in the message.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object for programs.")
+def command(
+    rules: Path,
+    request_file: Path | None,
+    entry: int,
+    curl_command: str | None,
+    response_file: Path | None,
+    consents: tuple[str, ...],
+    subject: str | None,
+    as_json: bool,
+) -> int:
+    """Explain one request: route, facts, verdict of every field and why, what would be sent, the record.
+
+    Exit status 2 when the message would be refused.
+    """
+    from gateway.engine.engine import Engine
+    from gateway.engine.trial import PAPER_KEYS
+    from gateway.model.limits import DEFAULT_LIMITS
+    from gateway.runtime.reload import load_directory
+
+    if (request_file is None) == (curl_command is None):
+        raise click.UsageError("give either --request FILE or --curl 'curl …'")
+    capture = read_capture(request_file, entry) if request_file is not None else parse_curl(curl_command or "")
+    response = read_response(response_file) if response_file is not None else capture.response
+    policy, _ = load_directory(rules)
+    given = GivenFacts(time.time(), subject, tuple(_consent(text) for text in consents))
+    trial = try_exchange(Engine(policy, PAPER_KEYS, DEFAULT_LIMITS), capture.head, capture.body, given, response)
+    if as_json:
+        print_json(explanation(trial, capture, response))
+    else:
+        _print(trial, capture, response)
+    refused = trial.code or any(isinstance(step, Refuse) for _, step in steps_of(trial))
+    return FINDINGS if refused else FINE
+
+
+def _consent(text: str) -> tuple[str, str, ConsentStatus]:
+    scope, equals, status = text.partition("=")
+    purpose, _, recipient = scope.partition("@")
+    known = [each.value for each in ConsentStatus]
+    if not equals or status not in known:
+        raise click.UsageError(f"write --consent PURPOSE=STATUS with a status of: {', '.join(known)}")
+    return purpose, recipient or "*", ConsentStatus(status)
+
+
+def explanation(trial: Trial, capture: Capture, response: tuple[Any, bytes] | None) -> dict[str, object]:
+    """The trace of a trial as plain values; `test` shows the same engine's outcome."""
+    route = trial.exchange.route if trial.exchange is not None else None
+    found: dict[str, object] = {
+        "route": route.name if route else None,
+        "place": f"{route.place.file}:{route.place.line}" if route else None,
+        "to": route.to if route else None,
+        "mode": route.mode if route else None,
+        "subject": "resolved" if trial.facts is not None and trial.facts.subject else "none",
+        "refused": {"code": trial.code, "why": trial.why} if trial.code else None,
+    }
+    originals = {Direction.REQUEST: capture.body, Direction.RESPONSE: response[1] if response else b""}
+    for direction, step in steps_of(trial):
+        found[direction.value] = _step(step, originals[direction])
+    return found
+
+
+def _step(step: Send | Refuse, original: bytes) -> dict[str, object]:
+    verdicts: list[dict[str, object]] = []
+    unlisted: dict[str, int] = {}
+    if step.decision is not None and step.counts is not None:
+        for each, count in zip(step.decision.plan.verdicts, step.counts.fields, strict=True):
+            rule = each.rule
+            verdicts.append(
+                {
+                    "address": rule.address.text,
+                    "class": rule.data_class,
+                    "purpose": rule.purpose,
+                    "basis": each.basis,
+                    "action": action_name(each.action),
+                    "reason": each.reason,
+                    "count": count,
+                    "rule": f"{rule.place.file}:{rule.place.line}",
+                }
+            )
+        unlisted = {part.value: count for part, count in zip(PART_ORDER, step.counts.unlisted, strict=True) if count}
+    if isinstance(step, Refuse):
+        sent: dict[str, object] = {"refused": step.refusal.code, "status": step.refusal.status}
+    else:
+        sent = {"message": _wire(step, original)}
+    return {**sent, "fields": verdicts, "unlisted": unlisted, "record": entry_record(step.entry) if step.entry else None}
+
+
+def _wire(step: Send, original: bytes) -> str:
+    out = step.outgoing
+    first = [out.target] if out.target else [b"%d" % out.status]
+    body = original if out.body is None else out.body
+    lines = [*first, *(name + b": " + value for name, value in out.headers), b"", body]
+    return b"\n".join(lines).decode(errors="backslashreplace")
+
+
+def _print(trial: Trial, capture: Capture, response: tuple[Any, bytes] | None) -> None:
+    found: Any = explanation(trial, capture, response)
+    if found["route"] is None:
+        console.print(Text(f"no route for {capture.head.method} {capture.head.host}"))
+    else:
+        console.print(Text(f"route {found['route']} ({found['place']}) to {found['to']}, mode {found['mode']}"))
+        console.print(Text(f"person: {found['subject']}"))
+    if found["refused"]:
+        console.print(Text(f"refused: {found['refused']['code']} ({found['refused']['why']})", style="bold red"))
+    for direction in Direction:
+        if direction.value in found:
+            _print_step(direction, found[direction.value])
+
+
+def _print_step(direction: Direction, step: Any) -> None:
+    table = Table("address", "class", "purpose", "basis", "action", "reason", "met", "rule", title=direction.value)
+    for each in step["fields"]:
+        style = "" if each["count"] else "dim"
+        keys = ("address", "class", "purpose", "basis", "action", "reason", "count", "rule")
+        table.add_row(*(Text(str(each[key])) for key in keys), style=style)
+    for part, count in step["unlisted"].items():
+        table.add_row(Text(f"{part}: not listed"), "", "", "", "rest", "unlisted_field", str(count), "")
+    console.print(table)
+    if "refused" in step:
+        console.print(Text(f"refused: {step['refused']} (status {step['status']})", style="bold red"))
+    else:
+        console.print(Text("would be sent:", style="bold"))
+        console.print(Text(printable(step["message"])), soft_wrap=True)
+    record = step["record"]
+    console.print(Text("record: " + ("none, only counted" if record is None else str(record["kind"])), style="bold"))
+    if record is not None:
+        console.print_json(data=record)

@@ -1,0 +1,124 @@
+"""The root key and everything derived from it: subject handles and one key for each scope.
+
+A scope is label x recipient x class x epoch. Keys of different scopes are independent, so two
+recipients cannot join what they hold, and a new key id ends all joins with the old one. Subject
+handles do not carry the key id: consent given in one epoch has to be found in the next.
+"""
+
+import base64
+import re
+import unicodedata
+from typing import NoReturn
+
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.hmac import HMAC
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+ROOT_KEY_SIZE = 32
+_KID = re.compile(r"[0-9]{2}q[1-4][a-z]")
+_HANDLE = re.compile(r"s1\.[A-Za-z0-9_-]{21}[AQgw]")
+_ENCODED_SIZE = 22  # 128 bits in base64url without padding
+
+
+def parse_kid(text: str) -> str:
+    """Return `text` if it is a key id: two-digit year, quarter, generation, as in `26q4a`.
+
+    Raises:
+        ValueError: it is not; the text itself is not repeated.
+    """
+    if not _KID.fullmatch(text):
+        raise ValueError("a key id is written like 26q4a: year, quarter, generation")
+    return text
+
+
+def is_subject_handle(text: str) -> bool:
+    """Whether `text` is what `KeyRing.subject_handle` returns, so not an identifier in the clear."""
+    return _HANDLE.fullmatch(text) is not None
+
+
+def encode_tag(tag: bytes) -> str:
+    """The first 128 bits of a MAC as 22 characters of base64url."""
+    return base64.urlsafe_b64encode(tag[:16])[:_ENCODED_SIZE].decode("ascii")
+
+
+class FieldKey:
+    """A keyed HMAC-SHA256 for one scope. Copied for each value, which is cheaper than keying it again."""
+
+    __slots__ = ("_keyed", "kid")
+
+    def __init__(self, key: bytes, kid: str) -> None:
+        self._keyed = HMAC(key, SHA256())
+        self.kid = kid
+
+    def tag(self, message: bytes) -> bytes:
+        """HMAC-SHA256 (RFC 2104) of the message, 32 bytes."""
+        mac = self._keyed.copy()
+        mac.update(message)
+        return mac.finalize()
+
+    def __repr__(self) -> str:
+        return f"FieldKey({self.kid})"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("keys are not pickled")
+
+
+class KeyRing:
+    """Derives what the gateway needs from one root key of 32 random bytes.
+
+    Raises:
+        ValueError: the root has another length, or the key id is not well formed.
+    """
+
+    __slots__ = ("_fields", "_root", "_subjects", "kid")
+
+    def __init__(self, root: bytes, kid: str) -> None:
+        if len(root) != ROOT_KEY_SIZE:
+            raise ValueError(f"a root key has {ROOT_KEY_SIZE} bytes")
+        self.kid = parse_kid(kid)
+        self._root = root
+        self._subjects = FieldKey(_derive(root, "subject"), "")
+        self._fields: dict[tuple[str, str, str], FieldKey] = {}
+
+    def subject_handle(self, identifier: str) -> str:
+        """The stable handle of a person: `s1.` and 22 characters of base64url, not reversible.
+
+        The identifier is compared after NFKC, without outer white space and case folded, so that
+        `Ann@Shop.Example ` and `ann@shop.example` are one person.
+
+        Raises:
+            ValueError: nothing is left of the identifier, or it holds a lone surrogate.
+        """
+        canonical = unicodedata.normalize("NFKC", identifier).strip().casefold()
+        if not canonical:
+            raise ValueError("an empty identifier names nobody")
+        try:
+            message = canonical.encode()
+        except UnicodeEncodeError:
+            # The codec's own text would repeat the identifier.
+            raise ValueError("the identifier is not valid Unicode text") from None
+        return "s1." + encode_tag(self._subjects.tag(message))
+
+    def field_key(self, label: str, recipient: str, data_class: str) -> FieldKey:
+        """The key of one scope in the present epoch: HKDF-SHA256 (RFC 5869) of the root, kept once derived."""
+        scope = (label, recipient, data_class)
+        key = self._fields.get(scope)
+        if key is None:
+            key = FieldKey(_derive(self._root, "field", self.kid, *scope), self.kid)
+            self._fields[scope] = key
+        return key
+
+    def __repr__(self) -> str:
+        return f"KeyRing({self.kid})"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("keys are not pickled")
+
+
+def _derive(root: bytes, *context: str) -> bytes:
+    # Each part carries its length: "ab"+"c" and "a"+"bc" must not name the same key.
+    info = b"pgw/v1"
+    for part in context:
+        encoded = part.encode()
+        info += len(encoded).to_bytes(2, "big") + encoded
+    return HKDF(SHA256(), length=32, salt=None, info=info).derive(root)

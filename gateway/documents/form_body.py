@@ -1,0 +1,69 @@
+"""URL-encoded forms: `form:NAME` (or `part:NAME`) addresses every pair of that name.
+
+A body labelled as a form that is itself JSON or multipart is refused: what a lenient receiver would
+read there is not what the rules saw.
+"""
+
+import msgspec
+
+from gateway.documents.edit import Edited, PartEdit
+from gateway.documents.media import Media
+from gateway.documents.pairs import Pairs
+from gateway.model.address import Address, Place
+from gateway.model.errors import Unreadable
+from gateway.model.limits import Limits
+from gateway.model.words import Posture
+
+FORM_PLACES = frozenset({Place.FORM, Place.PART})
+
+
+class FormDocument:
+    """One opened form; make it with `open_form`."""
+
+    __slots__ = ("_pairs",)
+
+    media = Media.FORM
+
+    def __init__(self, pairs: Pairs) -> None:
+        self._pairs = pairs
+
+    def read(self, address: Address) -> list[str]:
+        """The decoded value of every pair that the address names.
+
+        Raises:
+            Unreadable: UNDECODABLE_CHARSET, or UNPARSABLE_BODY where `;` hides the name.
+        """
+        return self._pairs.read(address.name) if address.place in FORM_PLACES else []
+
+    def edit(self, edit: PartEdit) -> Edited:
+        """Carry out the edit on every pair (see Pairs.edit)."""
+        return self._pairs.edit(edit, FORM_PLACES)
+
+
+def open_form(body: bytes, limits: Limits, *, charset: str = "utf-8") -> FormDocument:
+    """Open a form whose label says `charset`, `utf-8` or `latin-1`.
+
+    Raises:
+        Unreadable: UNPARSABLE_BODY for broken escapes or a body of another kind, UNDECODABLE_CHARSET
+            for names outside the charset or a `_charset_` field, OVER_SIZE over `limits.form_fields`.
+    """
+    if body.count(b"&") >= limits.form_fields:
+        raise Unreadable(Posture.OVER_SIZE, "the form has too many fields")
+    if _is_json(body) or (body.lstrip().startswith(b"--") and b"content-disposition" in body.lower()):
+        raise Unreadable(Posture.UNPARSABLE_BODY, "the body is not the form that its label says")
+    pairs = Pairs(body, charset)
+    if pairs.holds("_charset_"):
+        raise Unreadable(Posture.UNDECODABLE_CHARSET, "the form names its own charset")
+    return FormDocument(pairs)
+
+
+def _is_json(body: bytes) -> bool:
+    if body.lstrip()[:1] not in (b"{", b"["):
+        return False
+    try:
+        msgspec.json.decode(body, type=msgspec.Raw)
+    except RecursionError:
+        return True
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,116 @@
+"""Compare two policies: which fields of which routes change verdict, and under which facts."""
+
+from collections.abc import Iterable, Mapping
+from itertools import product
+
+import msgspec
+
+from gateway.model.action import action_name
+from gateway.model.facts import UNKNOWN_SUBJECT, Consent, Facts, SubjectState
+from gateway.model.words import ConsentStatus, Direction, Part
+from gateway.policy.decide import Verdict, recipient_of, standing, verdict
+from gateway.policy.policy import FieldRule, Policy, Recipient, Route
+
+_PERSON = "s1.AAAAAAAAAAAAAAAAAAAAAA"
+_STANDINGS: tuple[ConsentStatus | None, ...] = (None, *ConsentStatus)
+"""None: no person could be resolved; UNKNOWN: a person who has not answered."""
+
+
+class Change(msgspec.Struct, frozen=True, order=True):
+    """`facts` names every state of consent and signal under which old and new differ."""
+
+    route: str
+    direction: str
+    address: str
+    old: str
+    new: str
+    facts: tuple[str, ...] = ()
+
+
+def compare(old: Policy, new: Policy, *, now: float) -> list[Change]:
+    """All changes of verdicts, rests and targets between two policies, sorted by route."""
+    before = {route.name: route for route in old.routes}
+    after = {route.name: route for route in new.routes}
+    changes: list[Change] = []
+    for name in sorted(before.keys() | after.keys()):
+        if name not in after:
+            changes.append(Change(name, "", "", "route", "no route"))
+        elif name not in before:
+            changes.append(Change(name, "", "", "no route", "route"))
+        else:
+            changes += _route_changes(old, new, before[name], after[name], now)
+    return changes
+
+
+def _route_changes(old: Policy, new: Policy, before: Route, after: Route, now: float) -> Iterable[Change]:
+    for what, left, right in (
+        ("match", _match(before), _match(after)),
+        ("to", before.to, after.to),
+        ("mode", str(before.mode), str(after.mode)),
+        ("subject", before.subject.text if before.subject else "none", after.subject.text if after.subject else "none"),
+        ("stream", _words(before.stream), _words(after.stream)),
+    ):
+        if left != right:
+            yield Change(before.name, "", what, left, right)
+    for posture in before.postures:
+        if before.postures[posture] != after.postures[posture]:
+            yield Change(before.name, "", posture, before.postures[posture], after.postures[posture])
+    for direction in Direction:
+        yield from _section_changes(old, new, before, after, direction, now)
+
+
+def _section_changes(
+    old: Policy, new: Policy, before: Route, after: Route, direction: Direction, now: float
+) -> Iterable[Change]:
+    left, right = before.section(direction), after.section(direction)
+    for part in Part:
+        if left.rest_of(part) is not right.rest_of(part):
+            yield Change(before.name, direction, f"rest of {part}", left.rest_of(part), right.rest_of(part))
+    old_rules = {rule.address.text: rule for rule in left.fields}
+    new_rules = {rule.address.text: rule for rule in right.fields}
+    for address in dict.fromkeys([*old_rules, *new_rules]):
+        grouped: dict[tuple[str, str], list[str]] = {}
+        rules = (old_rules.get(address), new_rules.get(address))
+        for facts, text in _all_facts({rule.purpose for rule in rules if rule is not None}, now):
+            was = _verdict_text(old, before, direction, old_rules.get(address), facts)
+            now_is = _verdict_text(new, after, direction, new_rules.get(address), facts)
+            if was != now_is:
+                grouped.setdefault((was, now_is), []).append(text)
+        for (was, now_is), texts in grouped.items():
+            every = len(texts) == len(_STANDINGS) * 2
+            yield Change(before.name, direction, address, was, now_is, () if every else tuple(texts))
+
+
+def _all_facts(purposes: Iterable[str], now: float) -> Iterable[tuple[Facts, str]]:
+    for status, gpc in product(_STANDINGS, (False, True)):
+        text = ("no person" if status is None else f"consent {status}") + (", Sec-GPC" if gpc else "")
+        if status is None:
+            yield Facts(now=now, gpc=gpc), text
+            continue
+        state = UNKNOWN_SUBJECT
+        if status is not ConsentStatus.UNKNOWN:
+            state = SubjectState({(name, "*"): Consent(name, "*", status, "") for name in purposes})
+        yield Facts(now=now, subject=_PERSON, state=state, gpc=gpc), text
+
+
+def _verdict_text(policy: Policy, route: Route, direction: Direction, rule: FieldRule | None, facts: Facts) -> str:
+    if rule is None:
+        return "not listed"
+    recipient: Recipient = recipient_of(policy, route, direction)
+    purpose = policy.purposes[rule.purpose]
+    found: Verdict = verdict(rule, recipient, purpose, standing(purpose, recipient.name, facts))
+    return f"{_action_text(found)} ({found.reason}) for {rule.purpose} as {rule.data_class}"
+
+
+def _action_text(found: Verdict) -> str:
+    settings: Mapping[str, object] = msgspec.structs.asdict(found.action)
+    inside = ", ".join(f"{name} {value}" for name, value in settings.items())
+    return action_name(found.action) + (f" [{inside}]" if inside else "")
+
+
+def _match(route: Route) -> str:
+    return f"{_words(route.methods) or 'any'} {_words(route.hosts) or '*'} {route.path}"
+
+
+def _words(words: Iterable[str]) -> str:
+    return ",".join(sorted(words))

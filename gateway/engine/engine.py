@@ -1,0 +1,73 @@
+"""The engine: one compiled policy with its plans, ready to take requests. No I/O, no clock."""
+
+from collections.abc import Mapping
+
+from gateway.crypto.keyring import KeyRing
+from gateway.engine.entity import suffix_of
+from gateway.engine.exchange import Exchange
+from gateway.engine.plan import Plans
+from gateway.engine.record import Entry, Moment, bare_entry
+from gateway.engine.refusals import refusal
+from gateway.model.errors import Fault, Source
+from gateway.model.limits import Limits
+from gateway.model.message import Refusal, RequestHead
+from gateway.model.words import Direction, Kind, Posture
+from gateway.policy.policy import Policy, Route
+
+
+class Engine:
+    """Immutable apart from its memo of plans; a new policy is a new engine."""
+
+    def __init__(self, policy: Policy, keys: KeyRing, limits: Limits) -> None:
+        self.policy = policy
+        self.limits = limits
+        self._keys = keys
+        self._suffix = suffix_of(policy.digest)
+        self._plans: dict[str, tuple[Plans, Plans]] = {}
+
+    def receive(self, head: RequestHead, request_id: bytes) -> Exchange:
+        """Find the route and begin an exchange.
+
+        Raises:
+            Unreadable: the path can be read in two ways that lead to different routes.
+            Fault: `unknown_route`.
+        """
+        target = head.target
+        mark = target.find(b"?")
+        match = self.policy.router.find(head.method, head.host, target if mark < 0 else target[:mark])
+        if match is None:
+            raise Fault(Posture.UNKNOWN_ROUTE, Source.CLIENT, "no rule covers this address")
+        return Exchange(head, match, request_id, self.plans_of(match.route), self.limits, self._suffix)
+
+    def plans_of(self, route: Route) -> tuple[Plans, Plans]:
+        """The plans of a route's two directions, made when the first message asks for them."""
+        plans = self._plans.get(route.name)
+        if plans is None:
+            plans = self._plans[route.name] = (
+                Plans(self.policy, route, Direction.REQUEST, self._keys),
+                Plans(self.policy, route, Direction.RESPONSE, self._keys),
+            )
+        return plans
+
+    def refuse(
+        self, code: str, moment: Moment, *, exchange: Exchange | None, direction: Direction, close: bool = False
+    ) -> tuple[Refusal, Entry]:
+        """The answer and the record for a message that could not be read or passed on."""
+        answer = refusal(
+            code,
+            request_id=moment.request_id.decode(),
+            answers_response=direction is Direction.RESPONSE,
+            retry_after=self.limits.retry_after,
+            close=close,
+        )
+        details: Mapping[str, object] = {"direction": direction, "policy": self.policy.digest, "reason": str(code)}
+        if exchange is not None:
+            details = {
+                **details,
+                "method": exchange.head.method,
+                "mode": exchange.route.mode,
+                "recipient": exchange.route.to if direction is Direction.REQUEST else exchange.route.caller,
+                "route": exchange.route.name,
+                "subject": exchange.subject,
+            }
+        return answer, bare_entry(moment, kind=Kind.REFUSE, **details)

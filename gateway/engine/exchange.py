@@ -1,0 +1,321 @@
+"""One request and its answer, without any I/O.
+
+The driver reads bytes, clock and stores; the exchange says what is to happen::
+
+    exchange = engine.receive(head, request_id)      the route, from the head alone
+    exchange.open_request(body)                      reads the body, resolves the person
+    exchange.decide_request(facts, moment)           -> Send | Refuse
+    exchange.open_response(head, body)
+    exchange.decide_response(facts, moment)          -> Send | Refuse
+
+Each step comes back with the record that must be durable before the message leaves. The same
+engine serves traffic, `explain`, `test` and `diff`.
+"""
+
+from typing import TypeAlias
+
+import msgspec
+
+from gateway.documents.document import Document
+from gateway.documents.cookies import read_cookie
+from gateway.documents.headers import read_header
+from gateway.documents.path import read_path
+from gateway.documents.query import read_query
+from gateway.engine.entity import (
+    request_changed,
+    request_for_rewriting,
+    response_for_rewriting,
+    signals_gpc,
+)
+from gateway.engine.plan import BODY_PLACES, Decision, Plan, Plans
+from gateway.engine.record import Counts, Entry, Moment
+from gateway.engine.refusals import refusal
+from gateway.engine.rewrite import Content, Rewritten, open_content, rewrite
+from gateway.model.address import Address, Place
+from gateway.model.errors import Unreadable
+from gateway.model.facts import Facts
+from gateway.model.limits import Limits
+from gateway.model.message import Outgoing, Refusal, RequestHead, ResponseHead, header_values
+from gateway.model.words import Direction, Kind, Mode, Part, Posture, Reason, Rest
+from gateway.policy.policy import Route
+from gateway.policy.router import RouteMatch
+
+
+class Send(msgspec.Struct, frozen=True):
+    """The message may leave once `entry`, where there is one, is durable."""
+
+    outgoing: Outgoing
+    entry: Entry | None
+    decision: Decision
+    counts: Counts
+
+
+class Refuse(msgspec.Struct, frozen=True):
+    """The message does not leave."""
+
+    refusal: Refusal
+    entry: Entry | None
+    decision: Decision | None = None
+    counts: Counts | None = None
+
+
+Step: TypeAlias = Send | Refuse
+
+RECORD_FIELD = b"Privacy-Record"
+"""Response field with the id under which the ledger keeps what this answer disclosed."""
+
+
+class Exchange:
+    """The life of one request and its answer; see the module's text for the order of calls."""
+
+    __slots__ = (
+        "_contact", "_content", "_doubt", "_limits", "_response", "_suffix", "head", "match", "request_id",
+        "request_plans", "response_plans", "route", "subject",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        head: RequestHead,
+        match: RouteMatch,
+        request_id: bytes,
+        plans: tuple[Plans, Plans],
+        limits: Limits,
+        suffix: bytes,
+    ) -> None:
+        self.head = head
+        self.match = match
+        self.route: Route = match.route
+        self.request_id = request_id
+        self.request_plans, self.response_plans = plans
+        self._limits = limits
+        self._suffix = suffix
+        self._contact = self.request_plans.policy.controller.get("contact", "")
+        self._content: Content | bytes | None = None
+        self._doubt: Unreadable | None = None
+        self._response: ResponseHead | None = None
+        self.subject: str | None = None
+
+    @property
+    def observes(self) -> bool:
+        return self.route.mode is Mode.OBSERVE
+
+    @property
+    def reads_request_body(self) -> bool:
+        """Whether a rule, or the search for the person, reads the body of this request."""
+        if not self.head.has_body:
+            return False
+        subject = self.route.subject
+        return self.request_plans.reads_body or (subject is not None and subject.place in BODY_PLACES)
+
+    @property
+    def may_stream_parts(self) -> bool:
+        """Whether a multipart body may be edited as it flows: nothing in it is needed beforehand."""
+        subject = self.route.subject
+        if self.observes or (subject is not None and subject.place in BODY_PLACES):
+            return False
+        content_type = header_values(self.head.headers, b"content-type")
+        coded = header_values(self.head.headers, b"content-encoding")
+        multipart = len(content_type) == 1 and content_type[0].lower().startswith(b"multipart/form-data")
+        return multipart and not coded and self.route.request.rest_of(Part.BODY) is not Rest.BLOCK
+
+    def reads_response_body(self, head: ResponseHead) -> bool:
+        """Whether a rule reads the content of this response; False also where it can have none.
+
+        Raises:
+            Unreadable: the upstream sent a part of a document, which cannot be judged.
+        """
+        if not self.response_plans.reads_body or self.head.method == "HEAD" or head.status in (204, 205, 304):
+            return False
+        kind = header_values(head.headers, b"content-type")
+        streams = "event_stream" in self.route.stream or self.observes
+        if streams and len(kind) == 1 and kind[0].lower().startswith(b"text/event-stream"):
+            return False
+        if not self.observes and (head.status in (206, 226) or header_values(head.headers, b"content-range")):
+            raise Unreadable(Posture.UNPARSABLE_BODY, "the answer holds only a part of the document")
+        return True
+
+    def open_request(self, body: bytes | None) -> str | None:
+        """Read the body where a rule needs it, and find the person. Returns the person's identifier.
+
+        Raises:
+            Unreadable: the body, or the field that names the person, cannot be read without doubt
+                and the route's posture is `block`.
+        """
+        self._content = body
+        if body and self.reads_request_body:
+            self._content = self._open(self.head.headers, body)
+        address = self.route.subject
+        if address is None:
+            return None
+        try:
+            found = self._read(address)
+        except Unreadable as doubt:
+            self._tolerate(doubt)
+            return None
+        return found[0] if len(set(found)) == 1 and found[0] else None
+
+    def open_response(self, head: ResponseHead, body: bytes | None) -> None:
+        """Take the answer, and read its body where a rule needs it. Raises as `open_request`."""
+        self._response = head
+        self._doubt = None
+        self._content = body
+        if body and self.reads_response_body(head):
+            self._content = self._open(head.headers, body)
+
+    def decide_request(self, facts: Facts, moment: Moment, *, strip: bool = False) -> Step:
+        """What becomes of the request under these facts; `strip` lets nothing personal pass."""
+        self.subject = facts.subject
+        plans = self.request_plans
+        decision = plans.decide(self._with_signals(facts), strip=strip)
+        headers = self.head.headers
+        if self.response_plans.reads_body and not self.observes:
+            headers = request_for_rewriting(headers, self._suffix)
+        done = self._run(decision, moment, self.head.target, headers)
+        if isinstance(done, Refuse):
+            return done
+        out = request_changed(done.headers) if done.body_changed or self._doubt is not None else done.headers
+        if self.observes:
+            return self._send(decision, done, moment, Outgoing(self.head.headers, self._received(), self.head.target))
+        return self._send(decision, done, moment, Outgoing(out, done.body, done.target))
+
+    def decide_response(self, facts: Facts, moment: Moment, *, strip: bool = False) -> Step:
+        """What becomes of the answer under these facts."""
+        head = self._response
+        assert head is not None
+        plans = self.response_plans
+        decision = plans.decide(self._with_signals(facts), strip=strip)
+        done = self._run(decision, moment, b"", head.headers)
+        if isinstance(done, Refuse):
+            return done
+        if self.observes:
+            out = Outgoing(head.headers, self._received(), status=head.status)
+            return self._send(decision, done, moment, out)
+        headers = done.headers
+        if plans.reads_body:
+            headers = response_for_rewriting(
+                headers, self._suffix, personal=plans.varies_by_person, varies_by_signal=plans.varies_by_signal
+            )
+        if self._needs_record(done.counts):
+            headers = (*headers, (RECORD_FIELD, self.request_id))
+        return self._send(decision, done, moment, Outgoing(headers, done.body, status=head.status))
+
+    def _open(self, headers: tuple[tuple[bytes, bytes], ...], body: bytes) -> Content | bytes:
+        collapse = self.route.postures[Posture.DUPLICATE_KEY] == "collapse"
+        try:
+            return open_content(headers, body, self._limits, collapse_duplicates=collapse)
+        except Unreadable as doubt:
+            return self._tolerate(doubt, body)
+
+    def _tolerate(self, doubt: Unreadable, body: bytes = b"") -> bytes:
+        """What goes on in place of what cannot be read, where the posture is not `block`."""
+        if self.observes:
+            self._doubt = doubt
+            return body
+        if self.route.postures[doubt.posture] != "drop":
+            raise doubt
+        self._doubt = doubt
+        return b""
+
+    def _read(self, address: Address) -> list[str]:
+        target = self.head.target
+        match address.place:
+            case Place.HEADER:
+                return read_header(self.head.headers, address.name)
+            case Place.COOKIE:
+                return read_cookie(self.head.headers, address.name)
+            case Place.QUERY:
+                return read_query(target.partition(b"?")[2], address.name)
+            case Place.PATH:
+                return read_path(target.partition(b"?")[0], self.match.spans, address.name)
+            case _:
+                return self._document_read(address)
+
+    def _document_read(self, address: Address) -> list[str]:
+        document: Document | None = self._content.document if isinstance(self._content, Content) else None
+        return document.read(address) if document is not None else []
+
+    def _with_signals(self, facts: Facts) -> Facts:
+        varies = self.request_plans.varies_by_signal or self.response_plans.varies_by_signal
+        if not varies or not signals_gpc(self.head.headers):
+            return facts
+        return msgspec.structs.replace(facts, gpc=True)
+
+    def _run(
+        self, decision: Decision, moment: Moment, target: bytes, headers: tuple[tuple[bytes, bytes], ...]
+    ) -> Rewritten | Refuse:
+        plan = decision.plan
+        if plan.refused is not None and not self.observes:
+            return self._refuse(decision, moment, Counts((0,) * plan.size), plan.refused)
+        try:
+            done = rewrite(plan, target, self.match.spans, headers, self._content)
+        except Unreadable as doubt:
+            if not self.observes:
+                return self._refuse(decision, moment, Counts((0,) * plan.size), doubt.posture)
+            self._doubt = doubt
+            return Rewritten(target, headers, self._received(), Counts((0,) * plan.size))
+        if self.observes:
+            return done
+        reason, index = self._blocked(plan, done.counts)
+        if reason is not None:
+            return self._refuse(decision, moment, done.counts, reason, index)
+        return done
+
+    def _blocked(self, plan: Plan, counts: Counts) -> tuple[Reason | Posture | None, int]:
+        for index in plan.blocking:
+            if counts.fields[index]:
+                return plan.verdicts[index].reason, index
+        rests = (plan.body.rest, plan.query.rest, plan.headers.rest, plan.cookies.rest)
+        for rest, unlisted in zip(rests, counts.unlisted, strict=True):
+            if unlisted and rest is Rest.BLOCK:
+                return Reason.UNLISTED_FIELD, -1
+        if self.route.subject is not None and self.route.postures[Posture.UNRESOLVED_SUBJECT] == "block":
+            for index, count in enumerate(counts.fields):
+                if count and plan.verdicts[index].reason is Reason.UNRESOLVED_SUBJECT:
+                    return Posture.UNRESOLVED_SUBJECT, index
+        return None, -1
+
+    def _refuse(
+        self, decision: Decision, moment: Moment, counts: Counts, reason: Reason | Posture, index: int = -1
+    ) -> Refuse:
+        plan = decision.plan
+        purpose = plan.verdicts[index].rule.purpose if index >= 0 and reason is not Reason.LISTED else ""
+        answer = refusal(
+            reason,
+            request_id=self.request_id.decode(),
+            answers_response=plan.direction is Direction.RESPONSE,
+            purpose=purpose,
+            title=self.request_plans.policy.purposes[purpose].title if purpose else "",
+            contact=self._contact if purpose else "",
+        )
+        entry = plan.record.entry(
+            moment,
+            counts,
+            method=self.head.method.encode(),
+            subject=self.subject,
+            events=decision.events,
+            kind=Kind.REFUSE,
+            reason=reason,
+        )
+        return Refuse(answer, entry, decision, counts)
+
+    def _send(self, decision: Decision, done: Rewritten, moment: Moment, outgoing: Outgoing) -> Send:
+        plan = decision.plan
+        if not self._needs_record(done.counts):
+            return Send(outgoing, None, decision, done.counts)
+        entry = plan.record.entry(
+            moment,
+            done.counts,
+            method=self.head.method.encode(),
+            subject=self.subject,
+            events=decision.events,
+            reason=self._doubt.posture if self._doubt is not None else "",
+            status=outgoing.status,
+        )
+        return Send(outgoing, entry, decision, done.counts)
+
+    def _needs_record(self, counts: Counts) -> bool:
+        return counts.personal or self._doubt is not None or self.route.record_always
+
+    def _received(self) -> bytes | None:
+        return self._content.received if isinstance(self._content, Content) else self._content
+

@@ -1,0 +1,151 @@
+"""Plans: the verdicts of one route, direction and set of facts, compiled into edits.
+
+Deciding per route and facts instead of per request is what makes purity cheap: a plan is built
+once, memoised, and afterwards only runs.
+"""
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+
+from gateway.crypto.keyring import KeyRing
+from gateway.documents.edit import FieldEdit, PartEdit, part_edit
+from gateway.engine.record import RecordTemplate
+from gateway.model.action import Block, Drop
+from gateway.model.address import Place
+from gateway.model.facts import Facts
+from gateway.model.words import Direction, Part, Reason, Rest
+from gateway.policy.decide import Standing, Verdict, recipient_of, standings, verdict
+from gateway.policy.policy import Policy, Recipient, Route
+from gateway.transforms import operation_of
+
+BODY_PLACES = frozenset({Place.BODY, Place.FORM, Place.PART})
+_PLACES: Mapping[Part, frozenset[Place]] = {
+    Part.BODY: BODY_PLACES,
+    Part.QUERY: frozenset({Place.QUERY}),
+    Part.HEADERS: frozenset({Place.HEADER}),
+    Part.COOKIES: frozenset({Place.COOKIE}),
+}
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """Everything fixed about one direction of a route under one set of facts.
+
+    `refused` is the reason for which nothing may pass at all; `blocking` are the indexes of the
+    fields whose presence refuses the message.
+    """
+
+    route: Route
+    direction: Direction
+    recipient: Recipient
+    verdicts: tuple[Verdict, ...]
+    refused: Reason | None
+    blocking: tuple[int, ...]
+    body: PartEdit
+    query: PartEdit
+    headers: PartEdit
+    cookies: PartEdit
+    path: PartEdit
+    record: RecordTemplate
+
+    @property
+    def size(self) -> int:
+        return len(self.verdicts)
+
+
+class Decision(msgspec.Struct, frozen=True):
+    """A plan and the consent events that it relies on."""
+
+    plan: Plan
+    events: tuple[str, ...] = ()
+
+
+class Plans:
+    """The memo of plans for one direction of one route."""
+
+    def __init__(self, policy: Policy, route: Route, direction: Direction, keys: KeyRing) -> None:
+        self.policy = policy
+        self.route = route
+        self.direction = direction
+        self.recipient = recipient_of(policy, route, direction)
+        self._keys = keys
+        self._contract_end = contract_end(self.recipient)
+        section = route.section(direction)
+        purposes = [policy.purposes[rule.purpose] for rule in section.fields]
+        self.asks_consent = any(purpose.basis.needs_consent for purpose in purposes)
+        self.varies_by_person = route.subject is not None and bool(purposes)
+        self.varies_by_signal = any(purpose.sale_or_share for purpose in purposes)
+        self.reads_body = section.rest_of(Part.BODY) is not Rest.PASS or any(
+            rule.address.place in BODY_PLACES for rule in section.fields
+        )
+        self._memo: dict[tuple[object, ...], Plan] = {}
+        self._constant: Plan | None = None
+        if not (self.varies_by_person or self.varies_by_signal) and self._contract_end is None:
+            self._constant = self.decide(Facts(now=0.0)).plan
+
+    def decide(self, facts: Facts, *, strip: bool = False) -> Decision:
+        """The plan under these facts; with `strip`, the one that lets nothing personal pass."""
+        if self._constant is not None and not strip:
+            return Decision(self._constant)
+        found = standings(self.policy, self.route, self.direction, facts)
+        in_force = self._contract_end is None or facts.now < self._contract_end
+        key = (*(item.reason for item in found.values()), in_force, strip)
+        plan = self._memo.get(key)
+        if plan is None:
+            plan = self._memo[key] = self._build(found, in_force=in_force, strip=strip)
+        return Decision(plan, tuple(dict.fromkeys(item.event for item in found.values() if item.event)))
+
+    def _build(self, found: Mapping[str, Standing], *, in_force: bool, strip: bool) -> Plan:
+        section = self.route.section(self.direction)
+        purposes = self.policy.purposes
+        verdicts = tuple(
+            verdict(rule, self.recipient, purposes[rule.purpose], found[rule.purpose]) for rule in section.fields
+        )
+        if strip:
+            verdicts = tuple(msgspec.structs.replace(each, action=_stripped(each)) for each in verdicts)
+        edits = [self._edit(index, each) for index, each in enumerate(verdicts)]
+        rest = {part: Rest.DROP if strip else section.rest_of(part) for part in Part}
+        size = len(verdicts)
+        parts = {part: part_edit(_of(edits, _PLACES[part]), rest[part], size) for part in Part}
+        return Plan(
+            self.route,
+            self.direction,
+            self.recipient,
+            verdicts,
+            None if in_force else Reason.CONTRACT_EXPIRED,
+            tuple(index for index, each in enumerate(verdicts) if isinstance(each.action, Block)),
+            body=parts[Part.BODY],
+            query=parts[Part.QUERY],
+            headers=parts[Part.HEADERS],
+            cookies=parts[Part.COOKIES],
+            path=part_edit(_of(edits, frozenset({Place.PATH})), Rest.PASS, size),
+            record=RecordTemplate(
+                self.policy.digest, self.route, self.direction, self.recipient, verdicts, tuple(rest.items())
+            ),
+        )
+
+    def _edit(self, index: int, found: Verdict) -> FieldEdit:
+        rule = found.rule
+        operation = operation_of(
+            found.action, data_class=rule.data_class, recipient=self.recipient.name, keys=self._keys
+        )
+        return FieldEdit(index, rule.address, operation)
+
+
+def contract_end(recipient: Recipient) -> float | None:
+    """The moment, in seconds since the epoch (UTC), from which the contract is no longer in force."""
+    if recipient.contract is None or recipient.contract.expires is None:
+        return None
+    last_day = datetime.fromisoformat(recipient.contract.expires).replace(tzinfo=UTC)
+    return (last_day + timedelta(days=1)).timestamp()
+
+
+def _stripped(found: Verdict) -> Block | Drop:
+    return Block() if isinstance(found.action, Block) or found.rule.address.place is Place.PATH else Drop()
+
+
+def _of(edits: Iterable[FieldEdit], places: frozenset[Place]) -> list[FieldEdit]:
+    return [edit for edit in edits if edit.address.place in places]
+
+

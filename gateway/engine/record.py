@@ -1,0 +1,168 @@
+"""Records: what the ledger keeps of one message. Addresses, classes, counts and handles; never a value.
+
+Nearly all of a record is fixed by its plan, so it is encoded once; per message only the request
+id, salt, time, subject and the counts are filled in. Keys are sorted, as FORMAT.md asks, and the
+ledger puts `index` between the two halves.
+"""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from gateway.model.action import action_name
+from gateway.model.words import Direction, Kind, Mode, Part, Rest, Role
+from gateway.policy.decide import Verdict
+from gateway.policy.policy import Recipient, Route
+
+RECORD_VERSION = 1
+_MEMO_LIMIT = 1024
+_UNLISTED_ADDRESSES = {Part.BODY: "body:*", Part.QUERY: "query:*", Part.HEADERS: "header:*", Part.COOKIES: "cookie:*"}
+
+Entry = tuple[bytes, bytes]
+"""A record in two halves: all keys that sort before "index", and all that sort after it."""
+
+
+class Moment(msgspec.Struct, frozen=True, gc=False):
+    """What the outside gives to one record: `time` as in FORMAT.md, `salt` 22 base64url characters."""
+
+    request_id: bytes
+    salt: bytes
+    time: bytes
+
+
+class Counts(msgspec.Struct, frozen=True, gc=False):
+    """How often each field of the plan was met, and how many unlisted values each part held."""
+
+    fields: tuple[int, ...]
+    unlisted: tuple[int, int, int, int] = (0, 0, 0, 0)
+
+    @property
+    def personal(self) -> bool:
+        """Whether anything was classified or decided. Unlisted headers alone are only counted."""
+        body, query, _headers, cookies = self.unlisted
+        return bool(body or query or cookies) or any(self.fields)
+
+
+PART_ORDER: tuple[Part, ...] = (Part.BODY, Part.QUERY, Part.HEADERS, Part.COOKIES)
+
+
+def encode(value: object) -> bytes:
+    return msgspec.json.encode(value, order="sorted")
+
+
+class RecordTemplate:
+    """The fixed text of all records that one plan can give."""
+
+    def __init__(
+        self,
+        digest: str,
+        route: Route,
+        direction: Direction,
+        recipient: Recipient,
+        verdicts: tuple[Verdict, ...],
+        rest: Sequence[tuple[Part, Rest]],
+    ) -> None:
+        self._verdicts = verdicts
+        self._rest = dict(rest)
+        self._direction = direction
+        collects = direction is Direction.REQUEST and recipient.role is Role.CONTROLLER
+        self.kind = Kind.COLLECT if collects else Kind.DISCLOSE
+        self._memo: dict[Counts, bytes] = {}
+        fixed = _after(digest, route.mode, recipient.name, route.name)
+        self._after = {kind: fixed % (b'"%b"' % kind.encode()) for kind in (self.kind, Kind.REFUSE)}
+        self.route = route
+
+    def entry(
+        self,
+        moment: Moment,
+        counts: Counts,
+        *,
+        method: bytes,
+        subject: str | None,
+        caller: str = "anonymous",
+        events: tuple[str, ...] = (),
+        kind: Kind | None = None,
+        reason: str = "",
+        status: int = 0,
+    ) -> Entry:
+        """One record; `kind` overrides the plan's own (for refusals), `reason` says why."""
+        fields = self._memo.get(counts)
+        if fields is None:
+            fields = self._remember(counts)
+        before = b'{"caller":%b,"consent":%b,%b' % (_text(caller), encode(events) if events else b"[]", fields)
+        after = self._after[kind or self.kind] % (
+            method,
+            b'"reason":"%b",' % reason.encode() if reason else b"",
+            moment.request_id,
+            moment.salt,
+            b'"status":%d,' % status if status else b"",
+            b"null" if subject is None else b'"%b"' % subject.encode(),
+            moment.time,
+        )
+        return before, after
+
+    def _remember(self, counts: Counts) -> bytes:
+        if len(self._memo) >= _MEMO_LIMIT:
+            self._memo.clear()
+        met = [_field(self._verdicts[i], count) for i, count in enumerate(counts.fields) if count]
+        for part, count in zip(PART_ORDER, counts.unlisted, strict=True):
+            if count:
+                met.append(_unlisted(part, self._rest[part], count))
+        text = b'"direction":"%b","fields":%b,' % (self._direction.encode(), encode(met))
+        self._memo[counts] = text
+        return text
+
+
+def _after(digest: str, mode: Mode, recipient: str, route: str) -> bytes:
+    """A template with holes, in order: kind | method, reason, request, salt, status, subject, time."""
+
+    def fixed(text: str) -> bytes:
+        return encode(text).replace(b"%", b"%%%%")
+
+    return b'"kind":%%b,"method":"%%%%b","mode":"%b","policy":"%b",%%%%b"recipient":%b,"request":"%%%%b","route":%b,' % (
+        mode.encode(),
+        digest.encode(),
+        fixed(recipient),
+        fixed(route),
+    ) + b'"salt":"%%b",%%b"subject":%%b,"time":"%%b","version":1}'
+
+
+def _field(found: Verdict, count: int) -> dict[str, object]:
+    rule = found.rule
+    return {
+        "action": action_name(found.action),
+        "address": rule.address.text,
+        "basis": found.basis,
+        "class": rule.data_class,
+        "count": count,
+        "purpose": rule.purpose,
+        "reason": found.reason,
+    }
+
+
+def _unlisted(part: Part, rest: Rest, count: int) -> dict[str, object]:
+    return {"action": rest, "address": _UNLISTED_ADDRESSES[part], "count": count, "reason": "unlisted_field"}
+
+
+def _text(value: str) -> bytes:
+    return b'"anonymous"' if value == "anonymous" else encode(value)
+
+
+def bare_entry(moment: Moment, *, kind: Kind, **details: object) -> Entry:
+    """A record that no plan stands behind: refusals before a route is known, counts, policy in force.
+
+    `details` are whole-word keys with values that never come from a message.
+    """
+    record = {
+        **details,
+        "kind": kind,
+        "request": moment.request_id.decode(),
+        "salt": moment.salt.decode(),
+        "time": moment.time.decode(),
+        "version": RECORD_VERSION,
+    }
+    if not moment.request_id:
+        del record["request"]
+    before = encode({key: value for key, value in record.items() if key < "index"})
+    after = encode({key: value for key, value in record.items() if key > "index"})
+    return (before[:-1] + b"," if len(before) > 2 else b"{"), after[1:]

@@ -1,0 +1,102 @@
+"""Run one exchange on paper: the same engine as for traffic, with facts that are given.
+
+`test`, `explain` and `diff` are built on this, so that what they say is what traffic would meet.
+"""
+
+import msgspec
+
+from gateway.crypto.keyring import KeyRing
+from gateway.engine.engine import Engine
+from gateway.engine.exchange import Exchange, Refuse, Send, Step
+from gateway.engine.record import Entry, Moment
+from gateway.model.errors import Fault, Unreadable
+from gateway.model.facts import UNKNOWN_SUBJECT, Consent, Facts, SubjectState
+from gateway.model.message import RequestHead, ResponseHead
+from gateway.model.words import ConsentStatus, Direction
+
+PAPER_MOMENT = Moment(b"0" * 26, b"A" * 22, b"2000-01-01T00:00:00.000000Z")
+PAPER_KEYS = KeyRing(bytes(32), "00q1a")
+"""Keys for trials: pseudonyms come out the same everywhere, and are of no use anywhere else."""
+
+
+class GivenFacts(msgspec.Struct, frozen=True):
+    """Facts of a trial. `subject` stands in for the person whom the rules would find in the message."""
+
+    now: float
+    subject: str | None = None
+    consents: tuple[tuple[str, str, ConsentStatus], ...] = ()
+
+
+class Trial(msgspec.Struct, frozen=True):
+    """What happened. `code` is set where no step could be made, for a reason of reading or routing."""
+
+    exchange: Exchange | None
+    facts: Facts | None
+    request: Step | None
+    response: Step | None = None
+    code: str = ""
+    why: str = ""
+    entry: Entry | None = None
+
+
+def try_exchange(
+    engine: Engine,
+    head: RequestHead,
+    body: bytes,
+    given: GivenFacts,
+    response: tuple[ResponseHead, bytes] | None = None,
+) -> Trial:
+    """Take a request, and the answer to it where one is given, through the engine."""
+    try:
+        exchange = engine.receive(head, PAPER_MOMENT.request_id)
+    except (Unreadable, Fault) as cause:
+        return _stopped(engine, None, cause, Direction.REQUEST)
+    try:
+        identifier = exchange.open_request(body if exchange.reads_request_body else body or None)
+        facts = facts_of(given, identifier)
+        step = exchange.decide_request(facts, PAPER_MOMENT)
+    except Unreadable as doubt:
+        return _stopped(engine, exchange, doubt, Direction.REQUEST)
+    if response is None or isinstance(step, Refuse):
+        return Trial(exchange, facts, step)
+    try:
+        exchange.open_response(response[0], response[1] or None)
+        return Trial(exchange, facts, step, exchange.decide_response(facts, PAPER_MOMENT))
+    except Unreadable as doubt:
+        stopped = _stopped(engine, exchange, doubt, Direction.RESPONSE)
+        return msgspec.structs.replace(stopped, facts=facts, request=step)
+
+
+def facts_of(given: GivenFacts, identifier: str | None) -> Facts:
+    """Facts as the stores would give them for this person."""
+    identifier = given.subject if given.subject is not None else identifier
+    if identifier is None:
+        return Facts(now=given.now)
+    consents = {
+        (purpose, recipient): Consent(purpose, recipient, status, "given-for-trial")
+        for purpose, recipient, status in given.consents
+    }
+    state = SubjectState(consents) if consents else UNKNOWN_SUBJECT
+    try:
+        subject = PAPER_KEYS.subject_handle(identifier)
+    except ValueError:
+        return Facts(now=given.now)
+    return Facts(now=given.now, subject=subject, state=state)
+
+
+def _stopped(engine: Engine, exchange: Exchange | None, cause: Unreadable | Fault, direction: Direction) -> Trial:
+    code = str(cause.posture if isinstance(cause, Unreadable) else cause.code)
+    _, entry = engine.refuse(code, PAPER_MOMENT, exchange=exchange, direction=direction)
+    return Trial(exchange, None, None, code=code, why=cause.why, entry=entry)
+
+
+def steps_of(trial: Trial) -> list[tuple[Direction, Send | Refuse]]:
+    """The steps that were made, with their direction."""
+    found = [(Direction.REQUEST, trial.request), (Direction.RESPONSE, trial.response)]
+    return [(direction, step) for direction, step in found if step is not None]
+
+
+def entry_record(entry: Entry) -> dict[str, object]:
+    """A record as an object, as it would stand in the ledger but for its index."""
+    decoded: dict[str, object] = msgspec.json.decode(entry[0] + entry[1])
+    return decoded

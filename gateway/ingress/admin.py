@@ -1,0 +1,100 @@
+"""The admin listener: /healthz, /readyz and /metrics for those who run the gateway, read-only.
+
+It shows digests, slots and counts, never anything of a message. It asks nobody who they are, so it
+listens on loopback unless told otherwise.
+"""
+
+from collections.abc import Awaitable, Callable, Iterator
+
+import msgspec
+from aiohttp import web
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
+
+from gateway.ingress.supervisor import Condition
+from gateway.runtime.metrics import CONTENT_TYPE, PREFIX, render
+from gateway.runtime.settings import Listener
+
+Look = Callable[[], Awaitable[Condition]]
+
+_NO_STORE = {"Cache-Control": "no-store"}
+
+
+class Admin:
+    """Serves the condition that `look` gives at the time of each request."""
+
+    def __init__(self, listener: Listener, look: Look) -> None:
+        self._listener = listener
+        self._runner = web.AppRunner(make_app(look), access_log=None, handle_signals=False)
+
+    async def start(self) -> Listener:
+        """Listen; returns the listener with the port that it really has.
+
+        Raises:
+            OSError: the address cannot be bound.
+        """
+        await self._runner.setup()
+        if self._listener.path:
+            await web.UnixSite(self._runner, self._listener.path).start()
+            return self._listener
+        await web.TCPSite(self._runner, self._listener.host, self._listener.port).start()
+        return msgspec.structs.replace(self._listener, port=self._runner.addresses[0][1])
+
+    async def close(self) -> None:
+        await self._runner.cleanup()
+
+
+def make_app(look: Look) -> web.Application:
+    """The application; GET and HEAD only."""
+
+    async def healthz(_request: web.Request) -> web.Response:
+        return _json({"status": "alive"})
+
+    async def readyz(_request: web.Request) -> web.Response:
+        condition = await look()
+        return _json(_readiness(condition), status=200 if condition.ready else 503)
+
+    async def metrics(_request: web.Request) -> web.Response:
+        condition = await look()
+        text = render(condition.metrics, _process_metrics(condition))
+        return web.Response(body=text, headers={"Content-Type": CONTENT_TYPE, **_NO_STORE})
+
+    app = web.Application()
+    app.router.add_get("/healthz", healthz)
+    app.router.add_get("/readyz", readyz)
+    app.router.add_get("/metrics", metrics)
+    return app
+
+
+def _json(value: object, *, status: int = 200) -> web.Response:
+    body = msgspec.json.encode(value, order="sorted") + b"\n"
+    return web.Response(body=body, status=status, content_type="application/json", headers=_NO_STORE)
+
+
+def _readiness(condition: Condition) -> dict[str, object]:
+    workers = {
+        slot: {"answers": False}
+        if status is None
+        else {"answers": True, "consent": status.consent, "ledger": status.ledger, "policy": status.policy}
+        for slot, status in condition.workers.items()
+    }
+    return {"policy": condition.policy, "ready": condition.ready, "workers": workers}
+
+
+def _process_metrics(condition: Condition) -> Iterator[Metric]:
+    ready = GaugeMetricFamily(PREFIX + "worker_ready", "Whether the worker answers", labels=["worker"])
+    healthy = GaugeMetricFamily(PREFIX + "ledger_healthy", "Whether records can be written", labels=["worker"])
+    consent = GaugeMetricFamily(PREFIX + "consent_store_up", "Whether consent can be read", labels=["worker"])
+    records = CounterMetricFamily(PREFIX + "ledger_records", "Records made durable by a worker", labels=["worker"])
+    for slot, status in sorted(condition.workers.items()):
+        ready.add_metric([slot], status is not None)
+        if status is not None:
+            healthy.add_metric([slot], status.ledger)
+            consent.add_metric([slot], status.consent)
+            records.add_metric([slot], status.records)
+    yield from (ready, healthy, consent, records)
+    yield CounterMetricFamily(PREFIX + "worker_restarts", "Workers started after a crash", value=condition.restarts)
+    reloads = CounterMetricFamily(PREFIX + "reloads", "Reloads of rules and settings", labels=["outcome"])
+    for outcome, count in sorted(condition.reloads.items()):
+        reloads.add_metric([outcome], count)
+    yield reloads
+    yield InfoMetricFamily(PREFIX + "policy", "The policy in force", value={"digest": condition.policy})

@@ -1,0 +1,98 @@
+"""One worker process as its supervisor sees it: started, told what to do, waited for."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import sys
+from collections import deque
+from collections.abc import Sequence
+
+from gateway.ingress.control import Answer, Channel, Order
+
+COMMAND = (sys.executable, "-m", "gateway", "worker", "--control-fd")
+
+
+class Member:
+    """A worker process and the channel to it. Answers come in the order of the orders."""
+
+    def __init__(self, process: asyncio.subprocess.Process, channel: Channel) -> None:
+        self._process = process
+        self._channel = channel
+        self._waiting: deque[asyncio.Future[Answer | None]] = deque()
+        self._gone = False
+        self._reader = asyncio.create_task(self._read())
+
+    @classmethod
+    async def spawn(cls, descriptors: Sequence[int] = (), command: Sequence[str] = COMMAND) -> "Member":
+        """Start a process that inherits its end of the channel and `descriptors`.
+
+        Raises:
+            OSError: the system gives no process or no sockets.
+        """
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *command,
+                str(theirs.fileno()),
+                pass_fds=(theirs.fileno(), *descriptors),
+                stdin=asyncio.subprocess.DEVNULL,
+            )
+        except OSError:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
+        return cls(process, await Channel.open(ours))
+
+    @property
+    def process(self) -> int:
+        """The process id."""
+        return self._process.pid
+
+    async def ask(self, order: Order, patience: float) -> Answer | None:
+        """Send an order and wait `patience` seconds for its answer; None if there is none, or no worker."""
+        if self._gone:
+            return None
+        future: asyncio.Future[Answer | None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(future)
+        await self._channel.send(order)
+        try:
+            return await asyncio.wait_for(future, patience)
+        except TimeoutError:
+            return None
+
+    async def _read(self) -> None:
+        while (answer := await self._channel.answer()) is not None:
+            future = self._waiting.popleft()
+            if not future.done():
+                future.set_result(answer)
+        self._gone = True
+        for future in self._waiting:
+            if not future.done():
+                future.set_result(None)
+
+    async def exit_status(self) -> int:
+        """Wait for the end of the process; negative if a signal ended it."""
+        status = await self._process.wait()
+        await self._reader
+        await self._channel.close()
+        return status
+
+    async def end_within(self, patience: float) -> bool:
+        """Wait for the end, and kill the process after `patience` seconds; whether it ended by itself."""
+        try:
+            await asyncio.wait_for(asyncio.shield(self._process.wait()), patience)
+        except TimeoutError:
+            self.send_signal(signal.SIGKILL)
+            await self._process.wait()
+            return False
+        return True
+
+    def send_signal(self, number: signal.Signals) -> None:
+        """Send a signal; a process that has ended gets none."""
+        # asyncio's own method polls first, and so takes the exit status from the thread that waits for it.
+        if self._process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._process.pid, number)

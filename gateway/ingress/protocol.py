@@ -1,0 +1,321 @@
+"""One client connection: aiohttp's HTTP/1.1 protocol with its generosity taken out.
+
+aiohttp's `RequestHandler` keeps parsing, pipelining, persistence and cancellation. What changes:
+
+* after the first parse error nothing more is read, and the answer is a refusal of ours instead of
+  aiohttp's text, which quotes the client's bytes;
+* the gateway writes its answers to the transport itself; `Reply` only tells aiohttp how it went on;
+* heads, bodies, tunnels and unread answers have deadlines, checked by one sweep of the server
+  instead of one timer per request.
+"""
+
+import asyncio
+import contextlib
+import logging
+import socket
+import struct
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, cast
+
+from aiohttp import web
+from aiohttp.abc import AbstractStreamWriter
+from aiohttp.http_parser import RawRequestMessage
+from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
+from aiohttp.web_protocol import RequestHandler, _ErrInfo
+from aiohttp.web_request import BaseRequest
+from aiohttp.web_response import StreamResponse
+
+from gateway.ingress.listeners import SNI
+from gateway.ingress.parse_errors import parse_fault
+from gateway.ingress.upload import ClientGoneError, Upload
+from gateway.model.errors import Fault, Source
+from gateway.model.words import Posture
+
+if TYPE_CHECKING:
+    from aiohttp.http_websocket import WebSocketReader
+
+    from gateway.ingress.clients import Clients
+    from gateway.ingress.tunnel import Inbound
+
+_LOG = logging.getLogger("gateway.ingress")
+_NO_LINGER = struct.pack("ii", 1, 0)
+
+
+class Reply:
+    """What aiohttp is given once the answer is already on its way."""
+
+    __slots__ = ("keep_alive",)
+    __http_exception__ = False
+
+    def __init__(self, *, keep_alive: bool) -> None:
+        self.keep_alive = keep_alive
+
+    async def prepare(self, _request: object) -> None:
+        """Nothing is left to prepare."""
+
+    async def write_eof(self) -> None:
+        """Nothing is left to write."""
+
+
+KEEP = Reply(keep_alive=True)
+CLOSE = Reply(keep_alive=False)
+
+
+class ClientRequest:
+    """One parsed request on its connection; stands in for aiohttp's request, which does far more."""
+
+    __slots__ = ("_task", "connection", "message", "payload")
+
+    def __init__(
+        self,
+        message: RawRequestMessage,
+        payload: StreamReader,
+        connection: "ClientConnection",
+        _writer: AbstractStreamWriter,
+        task: "asyncio.Task[None]",
+    ) -> None:
+        self.message = message
+        self.payload = payload
+        self.connection = connection
+        self._task: asyncio.Task[None] | None = task
+
+    def _finish(self) -> None:
+        """Called by aiohttp when the answer is there."""
+
+    def _cancel(self, error: BaseException) -> None:
+        """Called by aiohttp when the connection is lost."""
+        self.payload.set_exception(error)
+
+
+class ClientConnection(RequestHandler):
+    """Serves one connection; `clients` holds what all connections of the server share."""
+
+    __slots__ = (
+        "_broken",
+        "_clients",
+        "_end_tunnel",
+        "_head_bytes",
+        "_head_since",
+        "_opened",
+        "_payload",
+        "_stalled_since",
+        "_tunnel_idle",
+        "counted",
+        "peer",
+        "served",
+        "upload",
+    )
+
+    def __init__(self, manager: web.Server, clients: "Clients", **options: Any) -> None:
+        super().__init__(manager, **options)
+        self._clients = clients
+        self._broken = False
+        self._payload: StreamReader = EMPTY_PAYLOAD
+        self._head_bytes = 0
+        self._head_since: float | None = None
+        self._opened = self._loop.time()
+        self._stalled_since: float | None = None
+        self.counted = False
+        self.peer = ""
+        self.served = 0
+        self.upload: Upload | None = None
+        self._tunnel_idle: Callable[[float], bool] | None = None
+        self._end_tunnel: Callable[[], None] | None = None
+
+    @property
+    def scheme(self) -> str:
+        return "https" if self.ssl_context else "http"
+
+    @property
+    def server_name(self) -> str | None:
+        """The host that TLS was asked for, if it was."""
+        if not self.ssl_context or self.transport is None:
+            return None
+        return getattr(self.transport.get_extra_info("ssl_object"), SNI, None)
+
+    @property
+    def idle(self) -> bool:
+        """Whether no request is being parsed or served."""
+        return self._waiter is not None and not self._messages and self._head_since is None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        peername = transport.get_extra_info("peername")
+        self.peer = peername[0] if isinstance(peername, tuple) else ""
+        code = self._clients.admit(self)
+        if code is None:
+            super().connection_made(transport)
+            return
+        self._broken = True
+        self.transport = cast("asyncio.Transport", transport)
+        self.transport.write(self._clients.refusal_bytes(Fault(code, Source.GATEWAY, "no more connections")))
+        self._half_close()
+        self._loop.call_later(self._clients.limits.lingering_time, transport.close)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        self._clients.forget(self)
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self._broken:
+            return
+        super().data_received(data)
+        if self._messages:
+            self._head_since = None
+            self._head_bytes = 0
+            message, payload = self._messages[-1]
+            if isinstance(message, _ErrInfo):
+                self._break_off()
+            else:
+                self._payload = payload
+        elif data and self._waiter is not None:
+            self._count_partial_head(len(data))
+
+    def _count_partial_head(self, size: int) -> None:
+        limits = self._clients.limits
+        if self._head_since is None:
+            self._head_since = self._loop.time()
+        self._head_bytes += size
+        if self._head_bytes > limits.headers_total + limits.request_line:
+            self._answer(Fault("headers_too_large", Source.CLIENT, "the head is over the limit", close=True))
+
+    def _break_off(self) -> None:
+        """Read nothing more, and tell whoever still reads the body before the error."""
+        self._broken = True
+        if not self._payload.is_eof():
+            self._payload.set_exception(
+                Fault(Posture.AMBIGUOUS_FRAMING, Source.CLIENT, "the body's framing is broken", close=True)
+            )
+
+    def _answer(self, fault: Fault) -> None:
+        """Make aiohttp's loop, which waits for a request, answer `fault` instead."""
+        self._head_since = None
+        self._messages.append((_ErrInfo(400, fault, ""), EMPTY_PAYLOAD))
+        self._break_off()
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def resume_reading(self, resume_parser: bool = True) -> None:
+        """As aiohttp's, which without a pause before would run the parser for nothing."""
+        if self._reading_paused:
+            super().resume_reading(resume_parser)
+
+    def check_deadlines(self, now: float) -> None:
+        """Cut off what takes too long. Called by the server's sweep."""
+        limits = self._clients.limits
+        if self._head_since is not None:
+            if now - self._head_since > limits.header_timeout:
+                self._answer(Fault("request_timeout", Source.CLIENT, "the head did not arrive in time", close=True))
+        elif not self._request_count and now - self._opened > limits.header_timeout:
+            self.force_close()
+        elif self.upload is not None and self.upload.overdue(now):
+            self.upload.give_up()
+        if self._stalled_since is not None and now - self._stalled_since > limits.body_idle_timeout:
+            self.abort()
+        if self._tunnel_idle is not None and self._tunnel_idle(now):
+            self.abort()
+
+    def open_tunnel(self, inbound: "Inbound", idle: Callable[[float], bool], end: Callable[[], None]) -> None:
+        """From here on `inbound` takes the client's bytes; the sweep asks `idle`, a drain calls `end`."""
+        self._tunnel_idle = idle
+        self._end_tunnel = end
+        self.set_parser(cast("WebSocketReader", inbound))
+
+    def close_tunnel(self) -> None:
+        """The tunnel is over; the connection cannot go back to HTTP."""
+        self._tunnel_idle = self._end_tunnel = None
+
+    def begin_drain(self) -> None:
+        """Close now if idle; end a tunnel; otherwise the answer under way will be the last."""
+        if self._end_tunnel is not None:
+            self._end_tunnel()
+        elif self.idle or not self._request_count:
+            self.force_close()
+
+    def _process_keepalive(self) -> None:
+        if self._head_since is None:
+            super()._process_keepalive()
+        else:
+            # The next head is under way and has its own deadline.
+            self._keepalive_handle = None
+
+    def send(self, data: bytes) -> None:
+        """Write to the client.
+
+        Raises:
+            ClientGoneError: the connection is closed.
+        """
+        transport = self.transport
+        if transport is None or transport.is_closing():
+            raise ClientGoneError
+        transport.write(data)
+
+    async def drain(self) -> None:
+        """Wait until the client has taken enough of what was sent; aborted if it takes nothing.
+
+        Raises:
+            ClientGoneError: the connection is closed.
+        """
+        if not self._paused:
+            return
+        self._stalled_since = self._loop.time()
+        try:
+            await self._drain_helper()
+        except ConnectionError as error:
+            raise ClientGoneError from error
+        finally:
+            self._stalled_since = None
+        if self.transport is None:
+            raise ClientGoneError
+
+    def abort(self, *, reset: bool = False) -> None:
+        """Close at once. With `reset` the client sees an error where the end could pass for a good one."""
+        if self.transport is None:
+            return
+        peer = self.transport.get_extra_info("socket") if reset else None
+        if peer is not None:
+            with contextlib.suppress(OSError):
+                peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
+        self.transport.abort()
+
+    async def linger(self) -> None:
+        """Let the answer arrive before the connection goes: closing on unread input resets it (RFC 9112 9.6)."""
+        self._broken = True
+        if self.transport is None or self.transport.is_closing():
+            return
+        self._half_close()
+        await asyncio.sleep(self._clients.limits.lingering_time)
+
+    def _half_close(self) -> None:
+        transport = self.transport
+        if transport is not None and transport.can_write_eof():
+            with contextlib.suppress(OSError, NotImplementedError):
+                transport.write_eof()
+
+    def handle_error(
+        self,
+        request: BaseRequest,  # noqa: ARG002 - aiohttp's signature
+        status: int = 500,  # noqa: ARG002
+        exc: BaseException | None = None,
+        message: str | None = None,  # noqa: ARG002
+    ) -> StreamResponse:
+        """Reached only where the adapter's own guard failed: nothing more goes out."""
+        self.log_exception("guard failed", exc_info=exc)
+        self.abort()
+        return cast("StreamResponse", CLOSE)
+
+    def _make_error_handler(self, err_info: _ErrInfo) -> Callable[[BaseRequest], Awaitable[StreamResponse]]:
+        async def answer(_request: BaseRequest) -> StreamResponse:
+            self.send(self._clients.refusal_bytes(parse_fault(err_info.exc)))
+            await self.linger()
+            return cast("StreamResponse", CLOSE)
+
+        return answer
+
+    def log_exception(self, *_args: Any, **details: Any) -> None:
+        """Class and place only; the texts of these exceptions quote clients (promise P6)."""
+        error = details.get("exc_info")
+        if isinstance(error, BaseException) and not isinstance(error, Fault | ConnectionError):
+            _LOG.error("connection failed", exc_info=error)
+
+    def log_debug(self, *_args: Any, **_details: Any) -> None:
+        """Nothing: these lines quote clients too."""

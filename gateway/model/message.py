@@ -1,0 +1,62 @@
+"""One HTTP message, free of any server's or client's types.
+
+Header fields stay the raw pairs that came off the wire, in order and with their spelling, because
+RFC 9110 section 5.3 lets order carry meaning and promise P7 lets nothing else change.
+"""
+
+from typing import TypeAlias
+
+import msgspec
+
+HeaderPairs: TypeAlias = "tuple[tuple[bytes, bytes], ...]"
+
+
+class RequestHead(msgspec.Struct, frozen=True, gc=False):
+    """A request before its body: framing is already checked and hop-by-hop fields are already gone.
+
+    `target` is origin-form (`/path?query`) or `*`, byte for byte as it came; `host` is lower-case,
+    with its port only where that differs from the scheme's default.
+    """
+
+    method: str
+    target: bytes
+    host: str
+    headers: HeaderPairs
+    scheme: str = "http"
+    peer: str = ""
+    has_body: bool = False
+
+
+class ResponseHead(msgspec.Struct, frozen=True, gc=False):
+    """A final response before its body, as the upstream sent it, hop-by-hop fields already gone."""
+
+    status: int
+    headers: HeaderPairs
+
+
+class Outgoing(msgspec.Struct, frozen=True, gc=False):
+    """A message that may leave: the head as decided, and the bytes of the body that go with it.
+
+    `body` is None where no rule reads the body, which then streams through untouched. `target` is
+    empty and `status` set for a response; the reverse holds for a request.
+    """
+
+    headers: HeaderPairs
+    body: bytes | None
+    target: bytes = b""
+    status: int = 0
+
+
+class Refusal(msgspec.Struct, frozen=True, gc=False):
+    """The gateway's own answer: an RFC 9457 problem document that holds no data of the message."""
+
+    status: int
+    code: str
+    headers: HeaderPairs
+    body: bytes
+    close: bool = False
+
+
+def header_values(headers: HeaderPairs, name: bytes) -> list[bytes]:
+    """Every value of the field `name` (given in lower case), in the order of the message."""
+    return [value for key, value in headers if key.lower() == name]

@@ -1,0 +1,129 @@
+"""The closed vocabularies of the gateway. One word per thing; README.md in this folder explains them."""
+
+from enum import StrEnum
+
+
+class Direction(StrEnum):
+    REQUEST = "request"
+    RESPONSE = "response"
+
+
+class Mode(StrEnum):
+    ENFORCE = "enforce"
+    OBSERVE = "observe"
+
+
+class Basis(StrEnum):
+    """Why processing is lawful (GDPR Art. 6 and 9, PIPL Art. 13 and 29)."""
+
+    CONSENT = "consent"
+    EXPLICIT_CONSENT = "explicit_consent"
+    CONTRACT = "contract"
+    LEGAL_OBLIGATION = "legal_obligation"
+    VITAL_INTEREST = "vital_interest"
+    PUBLIC_INTEREST = "public_interest"
+    LEGITIMATE_INTEREST = "legitimate_interest"
+
+    @property
+    def needs_consent(self) -> bool:
+        return self in (Basis.CONSENT, Basis.EXPLICIT_CONSENT)
+
+
+class Role(StrEnum):
+    CONTROLLER = "controller"
+    PROCESSOR = "processor"
+    PARTNER = "partner"
+    AFFILIATE = "affiliate"
+    AUTHORITY = "authority"
+    SUBJECT = "subject"
+    PUBLIC = "public"
+
+
+class Part(StrEnum):
+    """The parts of a message that can each say what becomes of what no rule lists."""
+
+    BODY = "body"
+    QUERY = "query"
+    HEADERS = "headers"
+    COOKIES = "cookies"
+
+
+class Rest(StrEnum):
+    """What becomes of a value that no rule lists."""
+
+    DROP = "drop"
+    BLOCK = "block"
+    PASS = "pass"  # noqa: S105 - a word of the rule language, not a secret
+
+
+class Reason(StrEnum):
+    """Why a verdict is what it is."""
+
+    LISTED = "listed"
+    NO_CONSENT = "no_consent"
+    WITHDRAWN = "withdrawn"
+    EXPIRED_CONSENT = "expired_consent"
+    OBJECTED = "objected"
+    GPC = "gpc"
+    RESTRICTED = "restricted"
+    NO_BASIS = "no_basis"
+    UNLISTED_FIELD = "unlisted_field"
+    UNKNOWN_RECIPIENT = "unknown_recipient"
+    CONTRACT_EXPIRED = "contract_expired"
+    NOT_PERMITTED_FOR_RECIPIENT = "not_permitted_for_recipient"
+    UNRESOLVED_SUBJECT = "unresolved_subject"
+    DETECTED = "detected"
+
+
+class Posture(StrEnum):
+    """What the gateway could not read or reach without doubt (DESIGN section 7)."""
+
+    UNPARSABLE_BODY = "unparsable_body"
+    UNKNOWN_MEDIA_TYPE = "unknown_media_type"
+    UNKNOWN_CONTENT_CODING = "unknown_content_coding"
+    UNDECODABLE_CHARSET = "undecodable_charset"
+    AMBIGUOUS_FRAMING = "ambiguous_framing"
+    DUPLICATE_KEY = "duplicate_key"
+    OVER_SIZE = "over_size"
+    TOO_DEEP = "too_deep"
+    DECOMPRESSION_BOMB = "decompression_bomb"
+    UNRESOLVED_SUBJECT = "unresolved_subject"
+    UNKNOWN_ROUTE = "unknown_route"
+    UNKNOWN_RECIPIENT = "unknown_recipient"
+    DETECTOR_BUDGET = "detector_budget"
+    CONSENT_STORE_DOWN = "consent_store_down"
+    KEY_PROVIDER_DOWN = "key_provider_down"
+    AUDIT_UNAVAILABLE = "audit_unavailable"
+
+
+class Kind(StrEnum):
+    """What a ledger record is about."""
+
+    COLLECT = "collect"
+    DISCLOSE = "disclose"
+    REVEAL = "reveal"
+    REFUSE = "refuse"
+    OUTCOME = "outcome"
+    COUNT = "count"
+    OPEN = "open"
+    CLOSE = "close"
+    CHECKPOINT = "checkpoint"
+    RECOVER = "recover"
+    ROTATE = "rotate"
+    POLICY = "policy"
+    CONSENT = "consent"
+    KEY = "key"
+    ERASE = "erase"
+    HEADS = "heads"
+
+
+class ConsentStatus(StrEnum):
+    """Standing of one person towards one purpose, after the events are folded."""
+
+    UNKNOWN = "unknown"
+    GIVEN = "given"
+    REFUSED = "refused"
+    WITHDRAWN = "withdrawn"
+    EXPIRED = "expired"
+    OBJECTED = "objected"
+    RESTRICTED = "restricted"

@@ -1,0 +1,119 @@
+"""Decide: one listed field, one recipient, the facts -> a verdict. Pure and total.
+
+The order is fixed (DESIGN section 6): restriction > withdrawal or refusal > objection > GPC >
+consent for this recipient > consent for any recipient > declared non-consent basis > deny.
+A denial of a parent purpose counts for its children; a grant never does.
+"""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from gateway.model.action import Action
+from gateway.model.facts import Consent, Facts
+from gateway.model.words import Basis, ConsentStatus, Direction, Reason, Role
+from gateway.policy.policy import CALLER, FieldRule, Policy, Purpose, Recipient, Route
+
+ANY = "*"
+
+_DENIALS: tuple[tuple[ConsentStatus, Reason], ...] = (
+    (ConsentStatus.RESTRICTED, Reason.RESTRICTED),
+    (ConsentStatus.WITHDRAWN, Reason.WITHDRAWN),
+    (ConsentStatus.REFUSED, Reason.NO_CONSENT),
+    (ConsentStatus.OBJECTED, Reason.OBJECTED),
+)
+
+
+class Standing(msgspec.Struct, frozen=True):
+    """May this purpose be pursued for this person and recipient now, why, and by which event."""
+
+    reason: Reason
+    event: str = ""
+
+    @property
+    def allows(self) -> bool:
+        return self.reason is Reason.LISTED
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """What happens to one field, why, and which rule said so."""
+
+    rule: FieldRule
+    action: Action
+    reason: Reason
+    basis: Basis
+
+
+def standing(purpose: Purpose, recipient: str, facts: Facts) -> Standing:
+    """Judge one purpose towards one recipient in the fixed order of decision."""
+    consents = facts.state.consents
+    if consents:
+        concerning = _concerning(purpose.name, recipient, consents)
+        for status, reason in _DENIALS:
+            for consent in concerning:
+                if consent.status is status:
+                    return Standing(reason, consent.event)
+    if facts.gpc and purpose.sale_or_share:
+        return Standing(Reason.GPC)
+    if not purpose.basis.needs_consent:
+        return Standing(Reason.LISTED)
+    if facts.subject is None:
+        return Standing(Reason.UNRESOLVED_SUBJECT)
+    return _consented(purpose.name, recipient, facts)
+
+
+def _concerning(purpose: str, recipient: str, consents: Mapping[tuple[str, str], Consent]) -> list[Consent]:
+    names = [ANY, purpose]
+    while "." in purpose:
+        purpose = purpose.rpartition(".")[0]
+        names.append(purpose)
+    keys = [(name, scope) for name in names for scope in (recipient, ANY)]
+    return [consents[key] for key in keys if key in consents]
+
+
+def _consented(purpose: str, recipient: str, facts: Facts) -> Standing:
+    expired: Standing | None = None
+    for scope in (recipient, ANY):
+        consent = facts.state.consents.get((purpose, scope))
+        if consent is None:
+            continue
+        if consent.status is ConsentStatus.EXPIRED or (
+            consent.valid_until is not None and consent.valid_until <= facts.now
+        ):
+            expired = expired or Standing(Reason.EXPIRED_CONSENT, consent.event)
+        elif consent.status is ConsentStatus.GIVEN:
+            return Standing(Reason.LISTED, consent.event)
+    return expired or Standing(Reason.NO_CONSENT)
+
+
+def permitted(recipient: Recipient, data_class: str, purpose: str) -> bool:
+    """Whether the recipient's declaration lets it receive this class, or a parent of it, for the purpose."""
+    if recipient.may_receive is None:
+        return True
+    while data_class:
+        if purpose in recipient.may_receive.get(data_class, ()):
+            return True
+        data_class = data_class.rpartition(".")[0]
+    return False
+
+
+def verdict(rule: FieldRule, recipient: Recipient, purpose: Purpose, found: Standing) -> Verdict:
+    """The verdict of one field, given the standing of its purpose."""
+    if not permitted(recipient, rule.data_class, rule.purpose):
+        return Verdict(rule, rule.otherwise, Reason.NOT_PERMITTED_FOR_RECIPIENT, purpose.basis)
+    action = rule.action if found.allows else rule.otherwise
+    return Verdict(rule, action, found.reason, purpose.basis)
+
+
+def recipient_of(policy: Policy, route: Route, direction: Direction) -> Recipient:
+    """Who receives what goes this way: the service of the route, or the caller."""
+    if direction is Direction.REQUEST:
+        return policy.recipients[route.to]
+    return policy.recipients.get(route.caller) or Recipient(CALLER, Role.SUBJECT)
+
+
+def standings(policy: Policy, route: Route, direction: Direction, facts: Facts) -> dict[str, Standing]:
+    """The standing of every purpose that the fields of one direction name."""
+    recipient = recipient_of(policy, route, direction).name
+    names = dict.fromkeys(rule.purpose for rule in route.section(direction).fields)
+    return {name: standing(policy.purposes[name], recipient, facts) for name in names}

@@ -1,0 +1,78 @@
+"""Lint of a whole policy: declarations that nobody uses, contracts that end, bases that do not fit."""
+
+from collections.abc import Iterable, Sequence
+from datetime import date, timedelta
+
+from gateway.model.words import Basis, Role
+from gateway.policy.declarations import Declarations
+from gateway.policy.lint_fields import lint_fields
+from gateway.policy.lint_routes import lint_routes
+from gateway.policy.policy import CALLER, Place, Purpose
+from gateway.policy.report import Report
+from gateway.policy.routes import DraftRoute
+
+NOTICE = timedelta(days=30)
+"""How long before its end a contract is warned about."""
+
+_NO_SALE = (Basis.CONTRACT, Basis.LEGAL_OBLIGATION, Basis.VITAL_INTEREST, Basis.PUBLIC_INTEREST)
+_WITHOUT_LEGITIMATE_INTEREST = ("CN",)
+"""Jurisdictions whose law does not know that basis (PIPL Art. 13)."""
+
+
+def lint(drafts: Sequence[DraftRoute], known: Declarations, today: date, report: Report) -> None:
+    """Note everything that is written correctly but cannot be meant."""
+    for draft in drafts:
+        lint_fields(draft, known, report)
+    lint_routes(drafts, report)
+    _lint_bases(known, report)
+    _lint_contracts(known, today, report)
+    if not report.broken:
+        _lint_unused(drafts, known, report)
+
+
+def _lint_unused(drafts: Iterable[DraftRoute], known: Declarations, report: Report) -> None:
+    purposes = {mention.name for mention in known.purposes_mentioned}
+    recipients = {mention.name for mention in (*known.targets_mentioned, *known.callers_mentioned)}
+    for name in known.purposes.keys() - purposes:
+        report.add("PG404", known.places["purpose", name], f"nothing is listed for the purpose '{name}'")
+    for name in known.recipients.keys() - recipients - {CALLER}:
+        report.add("PG405", known.places["recipient", name], f"no route leads to the recipient '{name}'")
+    if ("controller", "controller") not in known.places and drafts:
+        start = Place(min(draft.place.file for draft in drafts), 1, 1)
+        hint = "add 'controller: {name: …, contact: …}'"
+        report.add("PG411", start, "no file says who the controller is", hint)
+
+
+def _lint_bases(known: Declarations, report: Report) -> None:
+    jurisdiction = known.controller.get("jurisdiction", "")
+    for purpose in known.purposes.values():
+        place = known.places["purpose", purpose.name]
+        if purpose.basis is Basis.LEGITIMATE_INTEREST and jurisdiction in _WITHOUT_LEGITIMATE_INTEREST:
+            message = f"the law of {jurisdiction} knows no legitimate interest, on which '{purpose.name}' rests"
+            report.add("PG408", place, message, "ask for consent, or name another basis")
+        _lint_sale(purpose, place, report)
+
+
+def _lint_sale(purpose: Purpose, place: Place, report: Report) -> None:
+    if purpose.sale_or_share and purpose.basis in _NO_SALE:
+        message = f"'{purpose.name}' is a sale or sharing of data, which cannot rest on {purpose.basis}"
+        report.add("PG409", place, message, "use 'basis: consent'")
+
+
+def _lint_contracts(known: Declarations, today: date, report: Report) -> None:
+    for recipient in known.recipients.values():
+        contract = recipient.contract
+        if contract is None:
+            if recipient.role is Role.PROCESSOR and ("contract", recipient.name) not in known.places:
+                message = f"the processor '{recipient.name}' has no contract (GDPR Art. 28)"
+                report.add("PG410", known.places["recipient", recipient.name], message, "add 'contract: {ref: …}'")
+            continue
+        if contract.expires is None:
+            continue
+        place = known.places["contract", recipient.name]
+        left = date.fromisoformat(contract.expires) - today
+        if left < timedelta():
+            message = f"the contract with '{recipient.name}' ended on {contract.expires}; it receives nothing"
+            report.add("PG406", place, message, "renew the contract, or take the recipient out")
+        elif left <= NOTICE:
+            report.add("PG407", place, f"the contract with '{recipient.name}' ends in {left.days} days", "renew it")

@@ -1,0 +1,118 @@
+"""The compiled policy: immutable, checked, with a digest over the exact rule files.
+
+Nothing here is looked up by walking lists per request: routes come from the router in
+O(path length), and verdicts are decided once per route and set of facts.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from gateway.model.action import Action
+from gateway.model.address import Address
+from gateway.model.words import Basis, Direction, Mode, Part, Posture, Rest, Role
+
+if TYPE_CHECKING:
+    from gateway.policy.router import Router
+
+CALLER = "caller"
+"""Recipient of a response for which no route names another one."""
+
+
+class Place(msgspec.Struct, frozen=True):
+    """Where in the rule files something stands; line and column count from 1."""
+
+    file: str
+    line: int
+    column: int
+
+
+class Purpose(msgspec.Struct, frozen=True):
+    name: str
+    basis: Basis
+    title: str = ""
+    sale_or_share: bool = False
+
+
+class Contract(msgspec.Struct, frozen=True):
+    """`expires` is the last day (ISO date) on which the contract is in force; None: no end."""
+
+    ref: str
+    expires: str | None = None
+
+
+class Recipient(msgspec.Struct, frozen=True):
+    """`may_receive` maps a class to the purposes it may come for; None means that nothing is limited."""
+
+    name: str
+    role: Role
+    upstream: str | None = None
+    hosts: tuple[str, ...] = ()
+    country: str | None = None
+    contract: Contract | None = None
+    may_receive: Mapping[str, tuple[str, ...]] | None = None
+
+
+class FieldRule(msgspec.Struct, frozen=True):
+    """One listed field. `data_class` is a full fideslang key (`user.contact.email`)."""
+
+    address: Address
+    data_class: str
+    purpose: str
+    action: Action
+    otherwise: Action
+    place: Place
+
+
+class Section(msgspec.Struct, frozen=True):
+    """What holds for one direction of a route."""
+
+    fields: tuple[FieldRule, ...]
+    rest: Mapping[Part, Rest]
+
+    def rest_of(self, part: Part) -> Rest:
+        return self.rest[part]
+
+
+class Route(msgspec.Struct, frozen=True):
+    """`hosts` and `path` are patterns; an empty `methods` means any method.
+
+    `caller` is the recipient of responses. `stream` names what may pass unread on this route
+    (`websocket`, `event_stream`). `record_always` asks for a record of every message.
+    """
+
+    name: str
+    hosts: tuple[str, ...]
+    methods: frozenset[str]
+    path: str
+    to: str
+    caller: str
+    mode: Mode
+    subject: Address | None
+    request: Section
+    response: Section
+    postures: Mapping[Posture, str]
+    stream: frozenset[str]
+    record_always: bool
+    body_limit: int | None
+    place: Place
+
+    def section(self, direction: Direction) -> Section:
+        return self.request if direction is Direction.REQUEST else self.response
+
+
+class Policy(msgspec.Struct, frozen=True):
+    """`files` holds the exact text by name, `digest` is 16 hex digits over it (see compile.py)."""
+
+    controller: Mapping[str, str]
+    purposes: Mapping[str, Purpose]
+    recipients: Mapping[str, Recipient]
+    routes: tuple[Route, ...]
+    router: "Router"
+    digest: str
+    files: Mapping[str, str]
+
+
+DEFAULT_POSTURES: Mapping[Posture, str] = MappingProxyType({posture: "block" for posture in Posture})

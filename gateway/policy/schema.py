@@ -1,0 +1,212 @@
+"""The keys of the rule language in one table: the reader, the JSON Schema and the manual all use it."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+import msgspec
+
+from gateway.model.action import LATER_ACTIONS, Generalisation
+from gateway.model.words import Basis, Mode, Part, Posture, Rest, Role
+
+
+class Key(msgspec.Struct, frozen=True):
+    """`value` is the JSON Schema of the value; `later` marks a key whose place is only kept."""
+
+    name: str
+    value: Mapping[str, Any]
+    description: str
+    required: bool = False
+    later: bool = False
+
+
+class Shape(msgspec.Struct, frozen=True):
+    """A mapping with fixed keys. `noun` is what diagnostics call it."""
+
+    name: str
+    noun: str
+    keys: tuple[Key, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(key.name for key in self.keys)
+
+
+SIMPLE_ACTIONS = ("keep", "drop", "blank", "mask", "hash", "pseudonym", "block")
+"""Actions that can be written as one word."""
+
+SETTING_ACTIONS = ("mask", "generalise")
+"""Actions that can be written as a mapping of one key."""
+
+STREAMS = ("websocket", "event_stream")
+RECORDS = ("known", "always")
+
+POSTURE_CHOICES: Mapping[Posture, tuple[str, ...]] = MappingProxyType(
+    dict.fromkeys(Posture, ("block",))
+    | {
+        Posture.UNPARSABLE_BODY: ("block", "drop"),
+        Posture.UNKNOWN_MEDIA_TYPE: ("block", "drop"),
+        Posture.UNKNOWN_CONTENT_CODING: ("block", "drop"),
+        Posture.UNDECODABLE_CHARSET: ("block", "drop"),
+        Posture.DUPLICATE_KEY: ("block", "collapse"),
+        Posture.UNRESOLVED_SUBJECT: ("block", "drop"),
+        Posture.AUDIT_UNAVAILABLE: ("block", "strip"),
+    }
+)
+"""What a rule file may choose for each posture; the first choice is the default, `pass` is never one."""
+
+NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
+PURPOSE_NAME = r"^[a-z][a-z0-9_-]*(\.[a-z][a-z0-9_-]*)*$"
+UPSTREAM = r"^https?://[^/?#@\s]+/?$"
+DATE = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
+SIZE = r"^[1-9][0-9]*(B|KiB|MiB|GiB)?$"
+
+_TEXT: Mapping[str, Any] = {"type": "string", "minLength": 1}
+
+
+def _words(words: "tuple[str, ...] | list[str]") -> Mapping[str, Any]:
+    return {"enum": list(words)}
+
+
+def _some(value: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {"anyOf": [value, {"type": "array", "items": value, "minItems": 1}]}
+
+
+def _ref(name: str) -> Mapping[str, Any]:
+    return {"$ref": f"#/$defs/{name}"}
+
+
+def _named(pattern: str, name: str) -> Mapping[str, Any]:
+    return {"type": "object", "patternProperties": {pattern: _ref(name)}, "additionalProperties": False}
+
+
+FILE = Shape(
+    "file",
+    "a rule file",
+    (
+        Key("version", {"const": 1}, "Version of the rule language; every file says it.", required=True),
+        Key("controller", _ref("controller"), "Who is responsible for the processing; in one file only."),
+        Key("purposes", _named(PURPOSE_NAME, "purpose"), "Why data is processed, by name."),
+        Key("recipients", _named(NAME, "recipient"), "Who receives data, by name."),
+        Key("routes", {"type": "array", "items": _ref("route")}, "Which messages the rules are about."),
+        Key("postures", _ref("postures"), "What happens where a message cannot be read; for all routes."),
+    ),
+)
+CONTROLLER = Shape(
+    "controller",
+    "the controller",
+    (
+        Key("name", _TEXT, "Name of the organisation.", required=True),
+        Key("contact", _TEXT, "Where a person can turn to; shown in refusals."),
+        Key("jurisdiction", _TEXT, "Law that applies, such as `EU`, `UK`, `CN` or `US-CA`."),
+        Key("representative", _TEXT, "Name of the representative or data protection officer."),
+        Key("address", _TEXT, "Postal address."),
+        Key("privacy_policy", _TEXT, "Address of the published privacy policy."),
+    ),
+)
+PURPOSE = Shape(
+    "purpose",
+    "a purpose",
+    (
+        Key("basis", _words(list(Basis)), "Why the processing is lawful.", required=True),
+        Key("title", _TEXT, "The purpose in the words that a person is asked with."),
+        Key("sale_or_share", {"type": "boolean"}, "Whether Global Privacy Control opts out of it (default: false)."),
+    ),
+)
+RECIPIENT = Shape(
+    "recipient",
+    "a recipient",
+    (
+        Key("role", _words(list(Role)), "What the recipient is to the controller.", required=True),
+        Key("upstream", {"type": "string", "pattern": UPSTREAM}, "URL of its service: scheme, host, port."),
+        Key("hosts", _some(_TEXT), "Hosts under which the recipient is reached."),
+        Key(
+            "country", {"type": "string", "pattern": "^[A-Z]{2}$"}, "Country of the recipient, ISO 3166 (two letters)."
+        ),
+        Key("contract", _ref("contract"), "The agreement on which data goes to the recipient."),
+        Key(
+            "may_receive",
+            {"type": "object", "propertyNames": _ref("class"), "additionalProperties": _some(_TEXT)},
+            "Classes that it may receive, each with the purposes; a class stands for all below it. Left out: any.",
+        ),
+    ),
+)
+CONTRACT = Shape(
+    "contract",
+    "a contract",
+    (
+        Key("ref", _TEXT, "How the contract is filed.", required=True),
+        Key("expires", {"type": "string", "pattern": DATE}, "Last day on which it is in force (YYYY-MM-DD)."),
+    ),
+)
+ROUTE = Shape(
+    "route",
+    "a route",
+    (
+        Key("name", {"type": "string", "pattern": NAME}, "Name in records and metrics; used once.", required=True),
+        Key("match", _ref("match"), "Which requests the route is for.", required=True),
+        Key("to", _TEXT, "The recipient of the requests; it needs an upstream.", required=True),
+        Key("caller", _TEXT, "The recipient of the responses (default: `caller`, which need not be declared)."),
+        Key("subject", _ref("subject"), "Who the data is about."),
+        Key("mode", _words(list(Mode)), "`enforce` (default), or `observe`: record only and change nothing."),
+        Key("request", _ref("section"), "Rules for requests (left out: everything that is not plumbing is dropped)."),
+        Key("response", _ref("section"), "Rules for responses; has to be there on an enforced route."),
+        Key("postures", _ref("postures"), "What happens where a message of this route cannot be read."),
+        Key("stream", _some(_words(STREAMS)), "What may pass unread on this route."),
+        Key("record", _words(RECORDS), "`known` (default): messages with known data; `always`: every message."),
+        Key("body_limit", _ref("size"), "Largest body that is read on this route."),
+    ),
+)
+MATCH = Shape(
+    "match",
+    "a match",
+    (
+        Key("host", _some(_TEXT), "Host, `*.host`, or a list (default: any)."),
+        Key("method", _some({"type": "string", "pattern": "^[A-Z][A-Z-]*$"}), "Method or list (default: any)."),
+        Key("path", {"type": "string", "pattern": "^/"}, "Path pattern.", required=True),
+    ),
+)
+SUBJECT = Shape(
+    "subject",
+    "a subject",
+    (
+        Key("field", _ref("address"), "Address, in the request, of what identifies the person.", required=True),
+        Key("each", _ref("address"), "One person for each element.", later=True),
+    ),
+)
+SECTION = Shape(
+    "section",
+    "a section",
+    (
+        Key("fields", {"type": "object", "additionalProperties": _ref("field")}, "Listed fields by address."),
+        Key("rest", _ref("rest"), "What becomes of values that are not listed (default: drop)."),
+        Key("detect", {}, "Detectors for what no address names.", later=True),
+    ),
+)
+REST = Shape(
+    "rest", "'rest'", tuple(Key(part, _words(list(Rest)), f"The rest of the {part}.") for part in Part)
+)
+FIELD = Shape(
+    "field",
+    "a field",
+    (
+        Key("is", _ref("class"), "Class of the data; a leading `user.` may be left out.", required=True),
+        Key("for", _TEXT, "The purpose that it passes for.", required=True),
+        Key("as", _ref("action"), "What is done where the purpose allows it (default: keep)."),
+        Key("otherwise", _ref("action"), "What is done where it does not (default: block)."),
+    ),
+)
+MASK = Shape(
+    "mask",
+    "a mask",
+    (
+        Key("keep_first", {"type": "integer", "minimum": 0}, "Letters and digits left at the start (default: 0)."),
+        Key("keep_last", {"type": "integer", "minimum": 0}, "Letters and digits left at the end (default: 0)."),
+        Key("character", {"type": "string", "minLength": 1, "maxLength": 1}, "What hides the others (default: `*`)."),
+    ),
+)
+
+SHAPES = (FILE, CONTROLLER, PURPOSE, RECIPIENT, CONTRACT, ROUTE, MATCH, SUBJECT, SECTION, REST, FIELD, MASK)
+
+GENERALISATIONS = tuple(Generalisation)
+LATER_WORDS = LATER_ACTIONS

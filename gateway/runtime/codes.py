@@ -1,0 +1,39 @@
+"""Diagnostic codes of deployment: 90x reading a rules directory, 91x gateway.yaml. Meanings never change."""
+
+from types import MappingProxyType
+
+import msgspec
+
+from gateway.model.errors import Severity
+
+
+class Code(msgspec.Struct, frozen=True):
+    code: str
+    severity: Severity
+    help: str
+
+
+_ERRORS = {
+    "PG901": "a rules directory or rule file cannot be read from disk",
+    "PG902": "a rule file is not UTF-8, or too long to be one",
+    "PG903": "the rules directory holds no rule file",
+    "PG910": "gateway.yaml has no such key",
+    "PG911": "a key of gateway.yaml that has to be there is missing",
+    "PG912": "a mapping, a list or a single value is expected here",
+    "PG913": "not one of the words that are allowed here",
+    "PG914": "the value is not written as this key needs it, or out of its range",
+    "PG915": "a file that gateway.yaml names cannot be read, or does not hold what it should",
+    "PG916": "two listeners have the same address",
+    "PG917": "this key cannot change while the gateway runs",
+    "PG919": "gateway.yaml says no version, or one that this gateway does not read",
+    "PG920": "TLS files are given for a recipient that has no https upstream",
+    "PG921": "two recipients with one upstream have different TLS files",
+}
+_WARNINGS = {
+    "PG918": "the admin listener can be reached from other hosts, and it asks nobody who they are",
+}
+
+CODES = MappingProxyType(
+    {code: Code(code, Severity.ERROR, text) for code, text in _ERRORS.items()}
+    | {code: Code(code, Severity.WARNING, text) for code, text in _WARNINGS.items()}
+)

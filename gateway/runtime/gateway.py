@@ -1,0 +1,262 @@
+"""Where the pure engine meets clock, randomness, stores and the ledger.
+
+An adapter sees two classes: `Gateway`, one for each worker, and `Passage`, one for each request.
+Everything that may leave comes back from a Passage as `Outgoing`, after its record is durable;
+everything that may not is raised as `Refused`.
+"""
+
+import time
+from enum import Enum
+
+from gateway.audit.ledger import Ledger
+from gateway.crypto.keyring import KeyRing
+from gateway.engine.engine import Engine
+from gateway.engine.exchange import Exchange, Refuse, Send, Step
+from gateway.engine.record import Entry
+from gateway.engine.refusals import ANSWERS
+from gateway.model.errors import Fault, GatewayError, Source, StoreDown, Unreadable
+from gateway.model.facts import Facts
+from gateway.model.message import Outgoing, Refusal, RequestHead, ResponseHead
+from gateway.model.words import Direction, Kind, Posture
+from gateway.policy.policy import Policy
+from gateway.runtime.moments import Moments
+from gateway.runtime.parts import BodyEditor
+from gateway.runtime.services import Services
+
+
+class Refused(GatewayError):  # noqa: N818 - the word of the glossary, and no error of ours
+    """The message does not pass; `refusal` is the answer to give."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal.code)
+        self.refusal = refusal
+
+
+class Reading(Enum):
+    """How the adapter has to hand over a body."""
+
+    UNREAD = "unread"
+    WHOLE = "whole"
+    PARTS = "parts"
+
+
+class Gateway:
+    """One worker's gateway: an engine that can be swapped, and the stores it works with."""
+
+    def __init__(self, policy: Policy, services: Services) -> None:
+        self.services = services
+        self.engine = Engine(policy, services.keys, services.limits)
+        self.moments = Moments()
+
+    @property
+    def policy(self) -> Policy:
+        return self.engine.policy
+
+    def swap(self, policy: Policy) -> None:
+        """Requests that arrive from now on meet this policy; those under way finish under theirs."""
+        self.engine = Engine(policy, self.services.keys, self.services.limits)
+
+    def receive(self, head: RequestHead) -> "Passage":
+        """Take a request's head.
+
+        Raises:
+            Refused: no route, or a path that can be read in two ways.
+        """
+        request_id = self.moments.request_id()
+        try:
+            exchange = self.engine.receive(head, request_id)
+        except (Unreadable, Fault) as cause:
+            raise Refused(self.refuse(cause, request_id=request_id)) from cause
+        return Passage(self, exchange)
+
+    def refuse(
+        self,
+        cause: Fault | Unreadable | StoreDown,
+        passage: "Passage | None" = None,
+        *,
+        request_id: bytes = b"",
+    ) -> Refusal:
+        """The answer for a failure. It is counted, and recorded as soon as the ledger can.
+
+        A refusal discloses nothing, so it need not wait for its record.
+        """
+        code = str(cause.code if isinstance(cause, Fault) else cause.posture)
+        if code not in ANSWERS:
+            code = "internal_error"
+        exchange = passage.exchange if passage is not None else None
+        direction = passage.direction if passage is not None else Direction.REQUEST
+        if isinstance(cause, Fault) and cause.source is Source.UPSTREAM:
+            direction = Direction.RESPONSE
+        moment = self.moments.now(request_id or (exchange.request_id if exchange else self.moments.request_id()))
+        close = isinstance(cause, Fault) and cause.close
+        answer, entry = self.engine.refuse(code, moment, exchange=exchange, direction=direction, close=close)
+        self.record_refusal(answer, entry)
+        return answer
+
+    def record_refusal(self, answer: Refusal, entry: Entry | None) -> None:
+        self.services.metrics.refusal(answer.code)
+        ledger = self.services.ledger
+        if entry is None or ledger is None:
+            return
+        ledger.commit(*entry).add_done_callback(_observed)
+
+
+class Passage:
+    """One request's way through the gateway and its answer's way back."""
+
+    __slots__ = ("_finished", "_gateway", "_ledger", "_started", "direction", "editor", "exchange")
+
+    def __init__(self, gateway: Gateway, exchange: Exchange) -> None:
+        self._gateway = gateway
+        self._ledger: Ledger | None = gateway.services.ledger
+        self._started = time.perf_counter()
+        self._finished = False
+        self.exchange = exchange
+        self.direction = Direction.REQUEST
+        self.editor: BodyEditor | None = None
+        gateway.services.metrics.in_flight += 1
+
+    @property
+    def upstream(self) -> str:
+        """URL of the service that this route goes to."""
+        return self.recipient_upstream or ""
+
+    @property
+    def recipient_upstream(self) -> str | None:
+        exchange = self.exchange
+        return exchange.request_plans.policy.recipients[exchange.route.to].upstream
+
+    @property
+    def recipient(self) -> str:
+        return self.exchange.route.to
+
+    @property
+    def request_id(self) -> str:
+        return self.exchange.request_id.decode()
+
+    @property
+    def body_limit(self) -> int:
+        """Bytes that a body which is read whole may have, codings on."""
+        limit = self.exchange.route.body_limit
+        return self._gateway.services.limits.body if limit is None else limit
+
+    @property
+    def passes_over_limit(self) -> bool:
+        """Observe mode changes nothing: a body over the limit goes on unread, from its first byte."""
+        return self.exchange.observes
+
+    @property
+    def streams_websocket(self) -> bool:
+        return "websocket" in self.exchange.route.stream
+
+    @property
+    def streams_events(self) -> bool:
+        return "event_stream" in self.exchange.route.stream
+
+    @property
+    def request_reading(self) -> Reading:
+        exchange = self.exchange
+        if not exchange.reads_request_body:
+            return Reading.UNREAD
+        return Reading.PARTS if exchange.may_stream_parts else Reading.WHOLE
+
+    def response_reading(self, head: ResponseHead) -> Reading:
+        """Raises Refused where the upstream sent only a part of a document that rules read."""
+        self.direction = Direction.RESPONSE
+        try:
+            return Reading.WHOLE if self.exchange.reads_response_body(head) else Reading.UNREAD
+        except Unreadable as doubt:
+            raise Refused(self._gateway.refuse(doubt, self)) from doubt
+
+    async def admit_request(self, body: bytes | None) -> Outgoing:
+        """Decide the request; its record is durable when this returns. Raises Refused."""
+        exchange = self.exchange
+        parts = body is None and self.request_reading is Reading.PARTS
+        try:
+            subject = handle_of(self._gateway.services.keys, exchange.open_request(body))
+            step = await self._decided(subject, Direction.REQUEST)
+            if parts and isinstance(step, Send):
+                self.editor = BodyEditor(exchange, step, self._gateway)
+        except (Unreadable, Fault, StoreDown) as cause:
+            raise Refused(self._gateway.refuse(cause, self)) from cause
+        return self._outgoing(step)
+
+    async def admit_response(self, head: ResponseHead, body: bytes | None) -> Outgoing:
+        """Decide the answer; its record is durable when this returns. Raises Refused."""
+        self.direction = Direction.RESPONSE
+        exchange = self.exchange
+        try:
+            exchange.open_response(head, body)
+            step = await self._decided(exchange.subject, Direction.RESPONSE)
+        except (Unreadable, Fault, StoreDown) as cause:
+            raise Refused(self._gateway.refuse(cause, self)) from cause
+        return self._outgoing(step)
+
+    def finish(self, status: int) -> None:
+        """Count the exchange as over. Later calls do nothing."""
+        if self._finished:
+            return
+        self._finished = True
+        metrics = self._gateway.services.metrics
+        metrics.in_flight -= 1
+        metrics.exchange(self.exchange.route.name, status, time.perf_counter() - self._started)
+
+    async def _decided(self, subject: str | None, direction: Direction) -> Step:
+        """Decide, make the record durable, and decide anew if consent changed in the meantime (P4)."""
+        consent = self._gateway.services.consent
+        exchange = self.exchange
+        plans = exchange.request_plans if direction is Direction.REQUEST else exchange.response_plans
+        if subject is None or not plans.varies_by_person:
+            return await self._recorded(Facts(now=time.time(), subject=subject), direction)
+        while True:
+            version = consent.version()
+            state = consent.state(subject)
+            step = await self._recorded(Facts(now=time.time(), subject=subject, state=state), direction)
+            if consent.version() == version:
+                return step
+
+    async def _recorded(self, facts: Facts, direction: Direction) -> Step:
+        step = self._step(facts, direction)
+        if isinstance(step, Refuse):
+            return step
+        metrics = self._gateway.services.metrics
+        if step.entry is None or self._ledger is None:
+            metrics.message(self.exchange.route.name, direction, False)
+            return step
+        try:
+            await self._ledger.commit(*step.entry)
+        except StoreDown:
+            if self.exchange.route.postures[Posture.AUDIT_UNAVAILABLE] != "strip":
+                raise
+            return self._step(facts, direction, strip=True)
+        metrics.message(self.exchange.route.name, direction, True)
+        return step
+
+    def _step(self, facts: Facts, direction: Direction, *, strip: bool = False) -> Step:
+        moment = self._gateway.moments.now(self.exchange.request_id)
+        if direction is Direction.REQUEST:
+            return self.exchange.decide_request(facts, moment, strip=strip)
+        return self.exchange.decide_response(facts, moment, strip=strip)
+
+    def _outgoing(self, step: Step) -> Outgoing:
+        if isinstance(step, Refuse):
+            self._gateway.record_refusal(step.refusal, step.entry)
+            raise Refused(step.refusal)
+        return step.outgoing
+
+
+def handle_of(keys: KeyRing, identifier: str | None) -> str | None:
+    """The handle of a person, or None where the text names nobody."""
+    if identifier is None:
+        return None
+    try:
+        return keys.subject_handle(identifier)
+    except ValueError:
+        return None
+
+
+def _observed(future: object) -> None:
+    """Take note of a failed refusal record, which the ledger itself has counted and reported."""
+    cancelled = getattr(future, "cancelled", None)
+    if cancelled is not None and not cancelled():
+        future.exception()  # type: ignore[attr-defined]

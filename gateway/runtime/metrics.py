@@ -1,0 +1,168 @@
+"""Counts of what passed, for Prometheus: routes, codes and times only, never a value of a message.
+
+One `Metrics` belongs to one worker and is touched only by its event loop, so plain integers do.
+The supervisor merges the snapshots of all workers and renders the sum.
+
+>>> metrics = Metrics()
+>>> metrics.refusal("unknown_route")
+>>> metrics.snapshot().refusals
+{'unknown_route': 1}
+"""
+
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+
+import msgspec
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import generate_latest
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+"""Upper bounds of the latency histogram in seconds; one more bucket takes what is slower."""
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+PREFIX = "privacy_gateway_"
+
+
+class Latency(msgspec.Struct):
+    """`counts` has one entry for each bucket and one for what is slower; not cumulative."""
+
+    counts: list[int]
+    seconds: float
+
+
+class Snapshot(msgspec.Struct, frozen=True):
+    """All counts of a worker at one moment; rows end in their count so that JSON can carry them."""
+
+    messages: tuple[tuple[str, str, bool, int], ...] = ()
+    refusals: dict[str, int] = {}
+    exchanges: tuple[tuple[str, int, int], ...] = ()
+    latency: dict[str, Latency] = {}
+    in_flight: int = 0
+
+
+class Metrics:
+    """Counters of one worker. Every call costs a few hundred nanoseconds and never fails."""
+
+    def __init__(self) -> None:
+        self.in_flight = 0
+        self._messages: defaultdict[tuple[str, str, bool], int] = defaultdict(int)
+        self._refusals: defaultdict[str, int] = defaultdict(int)
+        self._exchanges: defaultdict[tuple[str, int], int] = defaultdict(int)
+        self._latency: defaultdict[str, Latency] = defaultdict(_no_latency)
+
+    def message(self, route: str, direction: str, recorded: bool) -> None:
+        """Count one message that was decided; `recorded` tells whether the ledger holds a line on it."""
+        self._messages[route, direction, recorded] += 1
+
+    def refusal(self, code: str) -> None:
+        """Count one answer of our own by its code."""
+        self._refusals[code] += 1
+
+    def exchange(self, route: str, status: int, seconds: float) -> None:
+        """Count one finished exchange with the status that the client saw and its duration."""
+        self._exchanges[route, status] += 1
+        latency = self._latency[route]
+        latency.counts[bisect_left(BUCKETS, seconds)] += 1
+        latency.seconds += seconds
+
+    def snapshot(self) -> Snapshot:
+        """A copy of all counts that msgspec can encode."""
+        return Snapshot(
+            messages=tuple((*key, count) for key, count in self._messages.items()),
+            refusals=dict(self._refusals),
+            exchanges=tuple((*key, count) for key, count in self._exchanges.items()),
+            latency={route: Latency(list(each.counts), each.seconds) for route, each in self._latency.items()},
+            in_flight=self.in_flight,
+        )
+
+
+def _no_latency() -> Latency:
+    return Latency([0] * (len(BUCKETS) + 1), 0.0)
+
+
+def merge(snapshots: Iterable[Snapshot]) -> Snapshot:
+    """The sum of several workers' counts."""
+    messages: defaultdict[tuple[str, str, bool], int] = defaultdict(int)
+    refusals: defaultdict[str, int] = defaultdict(int)
+    exchanges: defaultdict[tuple[str, int], int] = defaultdict(int)
+    latency: defaultdict[str, Latency] = defaultdict(_no_latency)
+    in_flight = 0
+    for snapshot in snapshots:
+        for route, direction, recorded, count in snapshot.messages:
+            messages[route, direction, recorded] += count
+        for code, count in snapshot.refusals.items():
+            refusals[code] += count
+        for route, status, count in snapshot.exchanges:
+            exchanges[route, status] += count
+        for route, each in snapshot.latency.items():
+            total = latency[route]
+            total.counts = [mine + other for mine, other in zip(total.counts, each.counts, strict=True)]
+            total.seconds += each.seconds
+        in_flight += snapshot.in_flight
+    return Snapshot(
+        messages=tuple((*key, count) for key, count in messages.items()),
+        refusals=dict(refusals),
+        exchanges=tuple((*key, count) for key, count in exchanges.items()),
+        latency=dict(latency),
+        in_flight=in_flight,
+    )
+
+
+def ended(snapshot: Snapshot) -> Snapshot:
+    """What remains of a worker that is gone: its counts stay in the sum, so that no counter falls."""
+    return msgspec.structs.replace(snapshot, in_flight=0)
+
+
+def render(snapshot: Snapshot, further: Iterable[Metric] = ()) -> bytes:
+    """Prometheus text format 0.0.4 of a snapshot, followed by `further` metrics of the caller."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Families([*_families(snapshot), *further]))
+    return bytes(generate_latest(registry))
+
+
+class _Families(Collector):
+    def __init__(self, families: list[Metric]) -> None:
+        self._families = families
+
+    def collect(self) -> Iterable[Metric]:
+        return self._families
+
+
+def _families(snapshot: Snapshot) -> Iterator[Metric]:
+    messages = CounterMetricFamily(
+        PREFIX + "messages", "Messages decided, by whether the ledger holds a record", labels=_LABELS
+    )
+    for route, direction, recorded, count in sorted(snapshot.messages):
+        messages.add_metric([route, direction, "true" if recorded else "false"], count)
+    yield messages
+    refusals = CounterMetricFamily(PREFIX + "refusals", "Answers of the gateway's own, by code", labels=["code"])
+    for code, count in sorted(snapshot.refusals.items()):
+        refusals.add_metric([code], count)
+    yield refusals
+    exchanges = CounterMetricFamily(PREFIX + "exchanges", "Finished exchanges", labels=["route", "status"])
+    for route, status, count in sorted(snapshot.exchanges):
+        exchanges.add_metric([route, str(status)], count)
+    yield exchanges
+    yield _histogram(snapshot)
+    yield GaugeMetricFamily(PREFIX + "in_flight", "Exchanges under way", value=snapshot.in_flight)
+
+
+_LABELS = ("route", "direction", "recorded")
+
+
+def _histogram(snapshot: Snapshot) -> Metric:
+    seconds = HistogramMetricFamily(
+        PREFIX + "exchange_seconds", "Time from a request's head to the end of its answer", labels=["route"]
+    )
+    bounds = [*(repr(bound) for bound in BUCKETS), "+Inf"]
+    for route, latency in sorted(snapshot.latency.items()):
+        running = 0
+        buckets: list[tuple[str, float]] = []
+        for bound, count in zip(bounds, latency.counts, strict=True):
+            running += count
+            buckets.append((bound, running))
+        seconds.add_metric([route], buckets, latency.seconds)
+    return seconds

@@ -1,0 +1,329 @@
+"""gateway.yaml to `Settings`, as strictly as rule files are read: all diagnostics at once, each with its place.
+
+Relative paths are taken from the folder of the file.
+"""
+
+import ipaddress
+import re
+import ssl
+from pathlib import Path
+
+import msgspec
+
+from gateway.model.errors import ConfigError, Diagnostic, Severity
+from gateway.model.limits import DEFAULT_LIMITS, Limits
+from gateway.policy.policy import Policy
+from gateway.policy.report import Located, Report, closest
+from gateway.policy.source import Mapping, Node, Refused, Scalar, Sequence, read_source
+from gateway.runtime.codes import CODES
+from gateway.runtime.settings import (
+    DEPLOYMENT,
+    FORWARDED_FIELDS,
+    FORWARDED_MODES,
+    LOG_LEVELS,
+    MAX_WORKERS,
+    Forwarded,
+    Listener,
+    ListenerAddressError,
+    Settings,
+    Tls,
+    UpstreamTls,
+    parse_listener,
+)
+
+_KEYS = (
+    "version",
+    "deployment",
+    "listeners",
+    "admin",
+    "workers",
+    "rules",
+    "state",
+    "forwarded",
+    "upstream_tls",
+    "limits",
+    "log_level",
+)
+_REQUIRED = ("version", "listeners", "rules", "state")
+_INTEGER = re.compile(r"[0-9]{1,15}")
+_SIZE = re.compile(r"([0-9]{1,9}) ?(KiB|MiB|GiB)")
+_SECONDS = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,6})?")
+_NO_PASSWORD = ""
+_UNITS = {"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
+
+
+def read_settings(file: str, text: str, base: Path) -> tuple[Settings | None, list[Diagnostic]]:
+    """Check the text of a gateway.yaml; returns None for the settings where a diagnostic is an error."""
+    report = Report()
+    root = read_source(file, text, report)
+    settings = _Reader(report, base).settings(root) if root is not None else None
+    return (None if report.failed else settings), report.sorted()
+
+
+def load_settings(path: Path) -> tuple[Settings, list[Diagnostic]]:
+    """Read a gateway.yaml; returns the settings and their warnings.
+
+    Raises:
+        ConfigError: with every diagnostic.
+    """
+    try:
+        text = path.read_bytes().decode("utf-8")
+    except OSError as error:
+        raise ConfigError([_whole(path, f"cannot read the file: {error.strerror}")]) from None
+    except UnicodeDecodeError as error:
+        raise ConfigError([_whole(path, f"not UTF-8 at byte {error.start}")]) from None
+    settings, diagnostics = read_settings(str(path), text, path.absolute().parent)
+    if settings is None:
+        raise ConfigError(diagnostics)
+    return settings, diagnostics
+
+
+def check_recipients(settings: Settings, policy: Policy, file: str) -> list[Diagnostic]:
+    """What `upstream_tls` says of recipients that the rules contradict; `file` is named in the diagnostics."""
+    found: list[Diagnostic] = []
+    owners: dict[str, str] = {}
+    for name, files in settings.upstream_tls.items():
+        recipient = policy.recipients.get(name)
+        url = recipient.upstream if recipient is not None else None
+        if url is None or not url.startswith("https:"):
+            message = f"upstream_tls: no rule declares a recipient '{name}' with an https upstream"
+            hint = closest(name, [each.name for each in policy.recipients.values() if each.upstream])
+            found.append(Diagnostic(file, 1, 1, "PG920", Severity.ERROR, message, hint))
+        elif settings.upstream_tls[owners.setdefault(url, name)] != files:
+            message = f"upstream_tls: '{name}' and '{owners[url]}' share an upstream and differ in their files"
+            found.append(Diagnostic(file, 1, 1, "PG921", Severity.ERROR, message, "give both the same files"))
+    return found
+
+
+def _whole(path: Path, message: str) -> Diagnostic:
+    return Diagnostic(str(path), 1, 1, "PG915", Severity.ERROR, message)
+
+
+class _Reader:
+    """Reads nodes into settings; what is wrong goes to the report and a default takes its place."""
+
+    def __init__(self, report: Report, base: Path) -> None:
+        self._report = report
+        self._base = base
+
+    def _add(self, code: str, at: Located, message: str, hint: str = "") -> None:
+        self._report.add(code, at, message, hint, severity=CODES[code].severity)
+
+    def settings(self, root: Mapping) -> Settings:
+        keys = self._entries(root, _KEYS, _REQUIRED)
+        self._version(keys.get("version"))
+        return Settings(
+            listeners=self._listeners(keys.get("listeners")),
+            state=self._path(keys.get("state")) or "",
+            rules=self._path(keys.get("rules")),
+            admin=self._admin(keys.get("admin")),
+            workers=self._workers(keys.get("workers")),
+            deployment=self._deployment(keys.get("deployment")),
+            forwarded=self._forwarded(keys.get("forwarded")),
+            upstream_tls=self._upstream_tls(keys.get("upstream_tls")),
+            limits=self._limits(keys.get("limits")),
+            log_level=self._word(keys.get("log_level"), LOG_LEVELS, "info"),
+        )
+
+    def _entries(self, node: Node | None, known: tuple[str, ...], required: tuple[str, ...] = ()) -> dict[str, Node]:
+        if node is None or isinstance(node, Refused):
+            return {}
+        if not isinstance(node, Mapping):
+            self._add("PG912", node, "a mapping is expected here", "keys: " + ", ".join(known))
+            return {}
+        found = {key.text: value for key, value in node.entries}
+        for key, _ in node.entries:
+            if key.text not in known:
+                self._add("PG910", key, f"there is no key '{key.text}' here", closest(key.text, known))
+        for name in required:
+            if name not in found:
+                self._add("PG911", node, f"the key '{name}' is missing")
+        return found
+
+    def _text(self, node: Node | None) -> Scalar | None:
+        if node is None or isinstance(node, Refused):
+            return None
+        if not isinstance(node, Scalar):
+            self._add("PG912", node, "a single value is expected here")
+            return None
+        if node.is_null or not node.text:
+            self._add("PG914", node, "the value is empty", "leave the key out to get its default")
+            return None
+        return node
+
+    def _items(self, node: Node | None) -> list[Node]:
+        if node is None or isinstance(node, Refused):
+            return []
+        if not isinstance(node, Sequence):
+            self._add("PG912", node, "a list is expected here")
+            return []
+        return node.items
+
+    def _word(self, node: Node | None, allowed: tuple[str, ...], default: str) -> str:
+        scalar = self._text(node)
+        if scalar is None:
+            return default
+        if scalar.text not in allowed:
+            self._add("PG913", scalar, f"'{scalar.text}' is not allowed here", closest(scalar.text, allowed))
+            return default
+        return scalar.text
+
+    def _version(self, node: Node | None) -> None:
+        scalar = self._text(node)
+        if scalar is not None and scalar.text != "1":
+            self._add("PG919", scalar, f"version '{scalar.text}' is not known", "write 'version: 1'")
+
+    def _path(self, node: Node | None) -> str | None:
+        scalar = self._text(node)
+        return str(self._base / scalar.text) if scalar is not None else None
+
+    def _file(self, node: Node | None) -> str | None:
+        """The path of a file that can be read now."""
+        path = self._path(node)
+        if path is None or node is None:
+            return None
+        try:
+            with Path(path).open("rb"):
+                return path
+        except OSError as error:
+            self._add("PG915", node, f"cannot read this file: {error.strerror}")
+            return None
+
+    def _listeners(self, node: Node | None) -> tuple[Listener, ...]:
+        found: dict[str, Listener] = {}
+        for item in self._items(node):
+            keys = self._entries(item, ("address", "tls"), ("address",))
+            tls = self._tls(keys.get("tls"))
+            address = self._text(keys.get("address"))
+            listener = self._listener(address, tls)
+            if address is None or listener is None:
+                continue
+            if listener.address in found and listener.port != 0:
+                self._add("PG916", address, f"'{listener.address}' is listened on already")
+            found[f"{listener.address}#{len(found)}" if listener.address in found else listener.address] = listener
+        if isinstance(node, Sequence) and not node.items:
+            self._add("PG911", node, "there is no listener", "write '- address: 127.0.0.1:8080'")
+        return tuple(found.values())
+
+    def _listener(self, scalar: Scalar | None, tls: Tls | None) -> Listener | None:
+        if scalar is None:
+            return None
+        try:
+            return parse_listener(scalar.text, base=self._base, tls=tls)
+        except ListenerAddressError as problem:
+            self._add("PG914", scalar, f"'{scalar.text}' is not an address to listen on", str(problem))
+            return None
+
+    def _tls(self, node: Node | None) -> Tls | None:
+        if node is None:
+            return None
+        keys = self._entries(node, ("certificate", "key", "client_ca"), ("certificate", "key"))
+        certificate, key = self._pair(node, keys.get("certificate"), keys.get("key"))
+        authority = self._authority(keys.get("client_ca"))
+        return Tls(certificate, key, authority) if certificate is not None and key is not None else None
+
+    def _pair(self, at: Node, certificate: Node | None, key: Node | None) -> tuple[str | None, str | None]:
+        """Certificate and key as paths, once it is sure that they can be loaded together."""
+        paths = self._file(certificate), self._file(key)
+        if paths[0] is not None and paths[1] is not None:
+            try:
+                ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(paths[0], paths[1], password=_NO_PASSWORD)
+            except (ssl.SSLError, ValueError):
+                hint = "both are PEM; the key has no password and belongs to the first certificate of the file"
+                self._add("PG915", at, "certificate and key cannot be used together", hint)
+        return paths
+
+    def _authority(self, node: Node | None) -> str | None:
+        path = self._file(node)
+        if path is not None and node is not None:
+            try:
+                ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
+            except ssl.SSLError:
+                self._add("PG915", node, "no certificate authority can be read from this file", "write it as PEM")
+        return path
+
+    def _admin(self, node: Node | None) -> Listener:
+        scalar = self._text(node)
+        listener = self._listener(scalar, None)
+        if scalar is None or listener is None:
+            return Listener("127.0.0.1", 9100)
+        if not listener.is_loopback:
+            hint = "let it listen on 127.0.0.1, or keep others away with a firewall"
+            self._add("PG918", scalar, "anyone who reaches this address can read health and counts", hint)
+        return listener
+
+    def _workers(self, node: Node | None) -> int:
+        scalar = self._text(node)
+        if scalar is None:
+            return 1
+        if not _INTEGER.fullmatch(scalar.text) or not 1 <= int(scalar.text) <= MAX_WORKERS:
+            self._add("PG914", scalar, f"the number of workers is from 1 to {MAX_WORKERS}")
+            return 1
+        return int(scalar.text)
+
+    def _deployment(self, node: Node | None) -> str:
+        scalar = self._text(node)
+        if scalar is not None and not DEPLOYMENT.fullmatch(scalar.text):
+            self._add("PG914", scalar, "a deployment is named with letters, digits, '.', '-' and '_', 64 at most")
+        return scalar.text if scalar is not None else "privacy-gateway"
+
+    def _forwarded(self, node: Node | None) -> Forwarded:
+        keys = self._entries(node, ("mode", "trusted", "fields", "hide_client"))
+        trusted: list[str] = []
+        for item in self._items(keys.get("trusted")):
+            scalar = self._text(item)
+            if scalar is None:
+                continue
+            try:
+                trusted.append(str(ipaddress.ip_network(scalar.text)))
+            except ValueError:
+                hint = "write it like 10.0.0.0/8, with no bits set behind the prefix"
+                self._add("PG914", scalar, f"'{scalar.text}' is not a network", hint)
+        return Forwarded(
+            mode=self._word(keys.get("mode"), FORWARDED_MODES, "off"),
+            trusted=tuple(trusted),
+            fields=self._word(keys.get("fields"), FORWARDED_FIELDS, "both"),
+            hide_client=self._word(keys.get("hide_client"), ("true", "false"), "false") == "true",
+        )
+
+    def _upstream_tls(self, node: Node | None) -> dict[str, UpstreamTls]:
+        if node is None or isinstance(node, Refused):
+            return {}
+        if not isinstance(node, Mapping):
+            self._add("PG912", node, "a mapping from recipients to their TLS files is expected here")
+            return {}
+        return {name.text: self._upstream(value) for name, value in node.entries}
+
+    def _upstream(self, node: Node) -> UpstreamTls:
+        keys = self._entries(node, ("ca", "certificate", "key"))
+        if ("certificate" in keys) != ("key" in keys):
+            self._add("PG911", node, "certificate and key come together")
+        certificate, key = self._pair(node, keys.get("certificate"), keys.get("key"))
+        return UpstreamTls(self._authority(keys.get("ca")), certificate, key)
+
+    def _limits(self, node: Node | None) -> Limits:
+        names = tuple(Limits.__struct_fields__)
+        given: dict[str, int | float] = {}
+        for name, value in self._entries(node, names).items():
+            scalar = self._text(value)
+            if scalar is None or name not in names:
+                continue
+            number = _seconds(scalar.text) if isinstance(getattr(DEFAULT_LIMITS, name), float) else _size(scalar.text)
+            if number:
+                given[name] = number
+            else:
+                is_time = isinstance(getattr(DEFAULT_LIMITS, name), float)
+                wanted = "seconds, above 0" if is_time else "a whole number above 0, as in 65536 or 64KiB"
+                self._add("PG914", scalar, f"'{scalar.text}' cannot be the limit '{name}'", f"write {wanted}")
+        return msgspec.structs.replace(DEFAULT_LIMITS, **given)
+
+
+def _size(text: str) -> int | None:
+    if _INTEGER.fullmatch(text):
+        return int(text)
+    match = _SIZE.fullmatch(text)
+    return int(match[1]) * _UNITS[match[2]] if match else None
+
+
+def _seconds(text: str) -> float | None:
+    return float(text) if _SECONDS.fullmatch(text) else None

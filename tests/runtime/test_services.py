@@ -1,0 +1,91 @@
+import msgspec
+import pytest
+
+from gateway.model.errors import StoreDown
+from gateway.model.limits import DEFAULT_LIMITS
+from gateway.model.words import Posture
+from gateway.policy.observe import observe_policy
+from gateway.runtime.services import Services
+from gateway.stores.keyfile import create_keys
+
+POLICY = observe_policy("http://127.0.0.1:1")
+
+
+def opened(state, slot="w0") -> Services:
+    return Services.open(state, slot, origin=f"test/{slot}", limits=DEFAULT_LIMITS, log=None)
+
+
+def records(state, slot="w0") -> list[dict]:
+    folder = state / "audit" / slot
+    files = sorted([*folder.glob("seg-*.jsonl"), *folder.glob("sealed/seg-*.jsonl")])
+    return [msgspec.json.decode(line) for file in files for line in file.read_bytes().rstrip(b"\0").splitlines()]
+
+
+async def test_without_keys_nothing_opens_and_the_way_out_is_named(tmp_path):
+    with pytest.raises(StoreDown) as caught:
+        opened(tmp_path)
+    assert caught.value.posture is Posture.KEY_PROVIDER_DOWN
+    assert "keys init" in caught.value.why
+    assert not (tmp_path / "audit").exists()
+
+
+async def test_a_slot_is_opened_named_and_closed(tmp_path):
+    create_keys(tmp_path)
+    services = opened(tmp_path)
+    assert services.ledger_healthy()
+    assert services.consent_answers()
+    await services.record_policy(POLICY)
+    await services.close()
+    assert not services.ledger_healthy()
+    assert not services.consent_answers()
+    kinds = [record["kind"] for record in records(tmp_path)]
+    assert kinds[0] == "open"
+    assert kinds[-2:] == ["close", "checkpoint"]
+
+
+async def test_the_policy_in_force_is_recorded_by_its_digest(tmp_path):
+    create_keys(tmp_path)
+    services = opened(tmp_path)
+    await services.record_policy(POLICY)
+    (found,) = [record for record in records(tmp_path) if record["kind"] == "policy"]
+    assert found["policy"] == POLICY.digest
+    assert list(found) == sorted(found)
+    await services.close()
+
+
+async def test_a_slot_that_is_taken_opens_nothing(tmp_path):
+    create_keys(tmp_path)
+    first = opened(tmp_path)
+    with pytest.raises(StoreDown) as caught:
+        opened(tmp_path)
+    assert caught.value.posture is Posture.AUDIT_UNAVAILABLE
+    second = opened(tmp_path, "w1")
+    await first.close()
+    await second.close()
+
+
+async def test_a_consent_store_that_goes_away_is_noticed(tmp_path):
+    create_keys(tmp_path)
+    services = opened(tmp_path)
+    (tmp_path / "consent.sqlite").rename(tmp_path / "elsewhere")
+    assert not services.consent_answers()
+    await services.close()
+
+
+async def test_a_policy_that_cannot_be_recorded_is_an_error(tmp_path):
+    create_keys(tmp_path)
+    services = opened(tmp_path)
+    await services.ledger.close()
+    with pytest.raises(StoreDown):
+        await services.record_policy(POLICY)
+    services.consent.close()
+
+
+async def test_without_a_ledger_there_is_nothing_to_record(tmp_path):
+    create_keys(tmp_path)
+    services = opened(tmp_path)
+    await services.ledger.close()
+    services.ledger = None
+    await services.record_policy(POLICY)
+    assert services.ledger_healthy()
+    await services.close()

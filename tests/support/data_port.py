@@ -1,0 +1,214 @@
+"""A whole data port for tests: real gateway, real rules, a scripted upstream, and a client of raw bytes."""
+
+import asyncio
+import re
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import structlog
+from rulebook import TODAY, rules
+from scripted_upstream import OK, Script, ScriptedUpstream, answering, scripted
+
+from gateway.crypto.keyring import KeyRing
+from gateway.ingress.server import IngressServer
+from gateway.ingress.settings import IngressSettings
+from gateway.ingress.upstream import UpstreamPools
+from gateway.model.limits import Limits
+from gateway.policy.compile import load_policy
+from gateway.runtime.gateway import Gateway
+from gateway.runtime.metrics import Metrics
+from gateway.runtime.services import Services
+from gateway.runtime.settings import Listener, Tls
+from gateway.stores.consent import SqliteConsentStore
+
+ROUTES = """
+routes:
+  - name: talk
+    match: {path: /talk/**}
+    to: shop
+    stream: [websocket]
+    request: {rest: pass}
+    response: {rest: pass}
+  - name: events
+    match: {path: /events}
+    to: shop
+    stream: [event_stream]
+    request: {rest: pass}
+    response:
+      fields: {$.email: {is: contact.email, for: service}}
+      rest: {body: drop, headers: pass, cookies: pass}
+  - name: orders
+    match: {path: /orders}
+    to: shop
+    body_limit: 1000
+    request:
+      fields: {$.email: {is: contact.email, for: service}}
+      rest: {body: drop, headers: pass, query: pass, cookies: pass}
+    response:
+      fields: {$.email: {is: contact.email, for: service}}
+      rest: {body: drop, headers: pass, cookies: pass}
+  - name: photos
+    match: {path: /photos, method: POST}
+    to: shop
+    request:
+      fields:
+        "part:note": {is: contact.email, for: service, as: blank}
+        "part:photo": {is: biometric, for: service}
+      rest: {body: drop, headers: pass, query: pass, cookies: pass}
+    response: {rest: pass}
+  - name: watched
+    match: {path: /watched}
+    to: shop
+    mode: observe
+    body_limit: 1000
+    request: {fields: {$.email: {is: contact.email, for: service}}, rest: drop}
+    response: {fields: {$.email: {is: contact.email, for: service}}, rest: drop}
+  - name: open
+    match: {path: /**}
+    to: shop
+    request: {rest: pass}
+    response: {rest: pass}
+"""
+
+
+class Answer:
+    """One response as the client saw it: names in lower case, `ended` how its body ended."""
+
+    def __init__(self, head: bytes) -> None:
+        lines = head.split(b"\r\n")
+        self.line = lines[0]
+        self.status = int(lines[0].split(b" ")[1])
+        self.fields = [(k.lower(), v.strip()) for k, _, v in (line.partition(b":") for line in lines[1:] if line)]
+        self.body = b""
+        self.complete = False
+
+    def all(self, name: bytes) -> list[bytes]:
+        return [value for key, value in self.fields if key == name]
+
+    @property
+    def code(self) -> str:
+        return re.search(rb'"code":"([a-z_]+)"', self.body)[1].decode()  # type: ignore[index]
+
+
+class Client:
+    """Bytes in, bytes out."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader = reader
+        self.writer = writer
+
+    async def send(self, *pieces: bytes) -> None:
+        for piece in pieces:
+            self.writer.write(piece)
+        await self.writer.drain()
+
+    async def head(self) -> Answer:
+        async with asyncio.timeout(10):
+            return Answer((await self.reader.readuntil(b"\r\n\r\n"))[:-4])
+
+    async def answer(self, method: str = "GET") -> Answer:
+        """Read one final response. Raises IncompleteReadError or ConnectionError where it breaks off."""
+        answer = await self.head()
+        async with asyncio.timeout(10):
+            if method == "HEAD" or answer.status in (204, 304):
+                pass
+            elif length := answer.all(b"content-length"):
+                answer.body = await self.reader.readexactly(int(length[0]))
+            elif answer.all(b"transfer-encoding"):
+                while size := int(await self.reader.readuntil(b"\r\n"), 16):
+                    answer.body += (await self.reader.readexactly(size + 2))[:-2]
+                assert await self.reader.readexactly(2) == b"\r\n"
+            else:
+                answer.body = await self.reader.read(-1)
+        answer.complete = True
+        return answer
+
+    async def rest(self) -> bytes:
+        """Everything until the gateway closes the connection."""
+        async with asyncio.timeout(10):
+            return await self.reader.read(-1)
+
+    async def close(self) -> None:
+        self.writer.close()
+
+
+class DataPort:
+    def __init__(self, server: IngressServer, gateway: Gateway, pools: UpstreamPools, upstream: ScriptedUpstream):
+        self.server = server
+        self.gateway = gateway
+        self.pools = pools
+        self.upstream = upstream
+        self.clients: list[Client] = []
+
+    @property
+    def port(self) -> int:
+        return self.server.addresses[0][1]  # type: ignore[return-value]
+
+    async def connect(self, *, context: ssl.SSLContext | None = None, name: str | None = None, limit=1 << 24) -> Client:
+        address = self.server.addresses[0]
+        if isinstance(address, str):
+            streams = await asyncio.open_unix_connection(address, limit=limit)
+        else:
+            options: dict[str, Any] = {"ssl": context, "server_hostname": name} if context else {}
+            streams = await asyncio.open_connection(*address, limit=limit, **options)
+        client = Client(*streams)
+        self.clients.append(client)
+        return client
+
+    async def ask(self, raw: bytes, method: str = "GET") -> Answer:
+        """One request on a connection of its own."""
+        client = await self.connect()
+        await client.send(raw)
+        answer = await client.answer(method)
+        await client.close()
+        return answer
+
+    async def settle(self, condition) -> None:
+        async with asyncio.timeout(10):
+            while not condition():
+                await asyncio.sleep(0.005)
+
+
+@asynccontextmanager
+async def data_port(
+    *scripts: Script,
+    routes: str = ROUTES,
+    url: str = "",
+    tls: Tls | None = None,
+    path: str = "",
+    ledger=None,
+    settings=None,
+    **limits,
+) -> AsyncIterator[DataPort]:
+    """A gateway before an upstream that follows `scripts` (default: answers `OK` to everything)."""
+    bounds = Limits(**({"connections_per_client": 1000} | limits))
+    with TemporaryDirectory() as state:
+        async with scripted(*(scripts or (answering(OK),))) as upstream:
+            services = Services(
+                keys=KeyRing(b"k" * 32, "26q4a"),
+                consent=SqliteConsentStore(Path(state) / "consent.sqlite"),
+                ledger=ledger,
+                metrics=Metrics(),
+                log=structlog.get_logger(),
+                limits=bounds,
+            )
+            gateway = Gateway(load_policy({"rules.yaml": rules(routes, url or upstream.url())}, today=TODAY), services)
+            pools = UpstreamPools(bounds)
+            listener = Listener("" if path else "127.0.0.1", 0, path=path, tls=tls)
+            server = IngressServer(
+                gateway, pools, IngressSettings(listeners=(listener,), limits=bounds, **(settings or {}))
+            )
+            await server.start()
+            port = DataPort(server, gateway, pools, upstream)
+            try:
+                yield port
+            finally:
+                for client in port.clients:
+                    client.writer.close()
+                await server.close()
+                pools.abort()
+                services.consent.close()
