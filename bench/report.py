@@ -73,7 +73,7 @@ def _ratio(value: float, base: float | None, form: str) -> str:
 
 
 def _blob(blob: dict[str, Any]) -> Table:
-    table = Table(title="100 MB that no rule reads, passed through", title_justify="left")
+    table = Table(title="100 MB that no rule reads, passed through", title_justify="left", min_width=90)
     table.add_column("server")
     for column in ("seconds", "MB/s", "CPU s", "RSS before", "peak", "growth MB"):
         table.add_column(column, justify="right")
@@ -92,7 +92,9 @@ def _blob(blob: dict[str, Any]) -> Table:
 
 
 def _routes(routes: dict[str, float]) -> Table:
-    table = Table(title="Gateway with few and many routes, each asked in turn, JSON of 1 KB", title_justify="left")
+    table = Table(
+        title="Gateway with few and many routes, each asked in turn, JSON of 1 KB", title_justify="left", min_width=90
+    )
     table.add_column("routes")
     table.add_column("CPU us/request", justify="right")
     few = next(iter(routes.values()))
@@ -103,7 +105,7 @@ def _routes(routes: dict[str, float]) -> Table:
 
 def _aims(found: dict[str, Any]) -> Table:
     """What the design asks for, and what came out."""
-    table = Table(title="Aims", title_justify="left")
+    table = Table(title="Aims", title_justify="left", min_width=90)
     for column in ("aim", "wanted", "found", ""):
         table.add_column(column)
     small = {name: row["cpu_us"] for name, row in found["medians"]["1 KB"].items()}

@@ -12,10 +12,8 @@ timer to tune.
 
 import asyncio
 import contextlib
-import fcntl
 import os
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -24,13 +22,12 @@ from typing import Self
 
 from gateway.audit.commit import GroupWriter, Record
 from gateway.audit.lines import LONGEST_LINE, Signer
-from gateway.audit.recovery import finish, publish_key, recover, refuse
-from gateway.audit.segment import sync_directory
+from gateway.audit.recovery import refuse
+from gateway.audit.slot import open_slot
 from gateway.model.limits import DEFAULT_LIMITS, MIB
 
 LARGEST_GROUP = 4096
 PROBE_SECONDS = 1.0
-_LOCK_PATIENCE = 1.0
 _INDEX_ROOM = 64
 
 _DOWN = "the record could not be made durable"
@@ -87,31 +84,14 @@ class Ledger:
         Raises:
             StoreDown: AUDIT_UNAVAILABLE; the slot is taken, unwritable, or its log was changed.
         """
-        try:
-            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            lock = _claim(directory)
-        except OSError as error:
-            raise refuse(f"the slot cannot be claimed ({error.strerror})") from None
-        with contextlib.ExitStack() as undo:
-            undo.callback(os.close, lock)
-            try:
-                recovered = recover(directory, origin, signer)
-                writer = GroupWriter(
-                    directory,
-                    recovered.tree,
-                    signer,
-                    origin=origin,
-                    opened=opened,
-                    segment_bytes=segment_bytes,
-                    segment_seconds=segment_seconds,
-                )
-                writer.start(recovered.cuts)
-                publish_key(directory, signer)
-                finish(directory, origin, signer, recovered)
-                sync_directory(directory.parent)
-            except OSError as error:
-                raise refuse(f"the slot cannot be written ({error.strerror})") from None
-            undo.pop_all()
+        lock, writer = open_slot(
+            directory,
+            origin=origin,
+            signer=signer,
+            opened=opened,
+            segment_bytes=segment_bytes,
+            segment_seconds=segment_seconds,
+        )
         return cls(writer, lock, timeout)
 
     @property
@@ -290,19 +270,3 @@ def _fail(future: asyncio.Future[int], why: str) -> None:
     if not future.done():
         future.set_exception(refuse(why))
         future.exception()  # a caller that did not wait is no news for the log
-
-
-def _claim(directory: Path) -> int:
-    """Hold the slot's lock as long as the descriptor is open; a verifier may hold it for a moment."""
-    fd = os.open(directory / "LOCK", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    deadline = time.monotonic() + _LOCK_PATIENCE
-    while True:
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() >= deadline:
-                os.close(fd)
-                raise
-            time.sleep(0.02)
-        else:
-            return fd

@@ -12,6 +12,9 @@ from typing import Any
 
 import msgspec
 
+from gateway.model.errors import StoreDown
+from gateway.model.words import Posture
+
 _SEGMENT = re.compile(r"seg-(\d{12,})\.jsonl")
 _CHECKPOINT = b'"kind":"checkpoint"'
 
@@ -49,7 +52,11 @@ def slots_of(directory: Path) -> list[Path]:
 
 
 def newest_first(slots: list[Path], choose: Choose | None = None) -> Iterator[Entry]:
-    """Entries of several logs, merged by their time. Checkpoints are left out."""
+    """Entries of several logs, merged by their time. Checkpoints are left out.
+
+    Raises:
+        StoreDown: AUDIT_UNAVAILABLE; a line is not a record, which is for `verify` to judge.
+    """
     streams = [_slot_backwards(slot, choose) for slot in slots]
     return heapq.merge(*streams, key=lambda entry: str(entry.record.get("time", "")), reverse=True)
 
@@ -62,7 +69,7 @@ def find_index(slot: Path, index: int) -> tuple[Entry, Head] | None:
             lines = _read(path)
             if index - first < len(lines):
                 entry = _entry(slot, origin, lines[index - first])
-                return (entry, _head(lines[index - first + (entry.record["kind"] != "checkpoint") :]))
+                return (entry, _head(lines[index - first + (entry.record.get("kind") != "checkpoint") :]))
     return None
 
 
@@ -116,8 +123,12 @@ def _read(path: Path) -> list[bytes]:
 
 
 def _entry(slot: Path, origin: str, line: bytes) -> Entry:
-    record = msgspec.json.decode(line, type=dict[str, Any])
-    return Entry(origin, slot.name, record["index"], sha256(b"\x00" + line).hexdigest(), record)
+    try:
+        record = msgspec.json.decode(line, type=dict[str, Any])
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        why = "a line of the log cannot be read: run `privacy-gateway audit verify`"
+        raise StoreDown(Posture.AUDIT_UNAVAILABLE, why) from None
+    return Entry(origin, slot.name, record.get("index", -1), sha256(b"\x00" + line).hexdigest(), record)
 
 
 def _head(lines: list[bytes]) -> Head:

@@ -13,7 +13,16 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from gateway.audit.verify_files import find_segments, find_slots, is_live, lone_notes, torn_files
+from gateway.audit.verify_files import (
+    SegmentFile,
+    find_segments,
+    find_slots,
+    is_live,
+    lone_notes,
+    open_segment,
+    size_of,
+    torn_files,
+)
 from gateway.audit.verify_line import BadLine, read_line
 from gateway.audit.verify_log import LogReader
 from gateway.audit.verify_note import Head, Malformed, VerifierKey
@@ -111,9 +120,9 @@ def _read_slot(
     segments = find_segments(slot)
     for name in lone_notes(slot, segments):
         log.add(Finding(Verdict.INCOMPLETE, "a note whose sealed segment is missing", name))
-    if not any(segment.path.stat().st_size for segment in segments if segment.path.exists()):
+    if not any(size_of(segment) for segment in segments):
         raise Broken(Finding(Verdict.CANNOT, "the log is empty"))
-    first_line = _first_line(segments[0].path)
+    first_line = _first_line(segments[0])
     origin = first_line.get("origin")
     log.origin = origin if isinstance(origin, str) else ""  # what it claims; the reader compares each open record
     key = _choose_key(slot, log, first_line, keys)
@@ -125,10 +134,10 @@ def _read_slot(
     _check_rest(slot, log, reader, roots)
 
 
-def _first_line(path: Path) -> dict[str, object]:
+def _first_line(segment: SegmentFile) -> dict[str, object]:
     """The first record of a log, or nothing usable; the reader judges it properly afterwards."""
     try:
-        with path.open("rb") as file:
+        with open_segment(segment) as file:
             record = read_line(file.readline(1 << 16).rstrip(b"\n"))
     except BadLine:
         return {}
@@ -205,8 +214,7 @@ class _Meter:
         self._read = 0
         self._total = 0
         if progress is not None:
-            sizes = (s.path.stat().st_size for slot in slots for s in find_segments(slot) if s.path.exists())
-            self._total = sum(sizes)
+            self._total = sum(size_of(segment) for slot in slots for segment in find_segments(slot))
 
     def add(self, count: int) -> None:
         self._read += count

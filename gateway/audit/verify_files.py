@@ -5,6 +5,7 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import msgspec
 
@@ -52,6 +53,20 @@ def find_segments(slot: Path) -> list[SegmentFile]:
         if moved:
             del found[first, False]
     return [found[key] for key in sorted(found)]
+
+
+def open_segment(segment: SegmentFile) -> BinaryIO:
+    """Open it where it is now: it may have been sealed since it was listed."""
+    try:
+        return segment.path.open("rb", buffering=1024 * 1024)
+    except FileNotFoundError:
+        moved = segment.path.parent / "sealed" / segment.path.name
+        return moved.open("rb", buffering=1024 * 1024)
+
+
+def size_of(segment: SegmentFile) -> int:
+    with open_segment(segment) as file:
+        return os.fstat(file.fileno()).st_size
 
 
 def lone_notes(slot: Path, segments: list[SegmentFile]) -> Iterator[str]:

@@ -12,9 +12,9 @@ from typing import Any, BinaryIO
 
 import msgspec
 
-from gateway.audit.verify_files import SegmentFile
+from gateway.audit.verify_files import SegmentFile, open_segment
 from gateway.audit.verify_line import LONGEST, BadLine, read_line
-from gateway.audit.verify_note import Head, Malformed, VerifierKey, read_notes, strict_base64
+from gateway.audit.verify_note import Head, Malformed, VerifierKey, note_fault, strict_base64
 from gateway.audit.verify_report import Broken, Finding, LogReport, Verdict
 from gateway.audit.verify_tree import Counter
 
@@ -62,7 +62,7 @@ class LogReader:
         self._segment, self._line = segment.path.name, 0
         self.report.segments += 1
         unfinished_allowed = newest and self.report.live and not segment.sealed
-        with _open(segment) as file:
+        with open_segment(segment) as file:
             groups = self._start(file, segment, unfinished_allowed)
             while (group := self._next(file, patient=unfinished_allowed)) is not None:
                 groups += 1
@@ -249,32 +249,14 @@ class LogReader:
         return kept if segment.sealed else kept.rstrip(b"\0")
 
     def _check_note(self, segment: SegmentFile) -> None:
-        path = segment.path.parent / f"seg-{segment.first:012d}.note"
-        try:
-            text = path.read_text(encoding="utf-8")
-        except FileNotFoundError:
-            raise self._broken("a sealed segment without its signed note", Verdict.INCOMPLETE) from None
-        except UnicodeDecodeError:
-            raise self._broken("a sealed note is not text") from None
-        if self.last is None or not text.startswith(self.last.head.note()):
-            raise self._broken("a sealed note is not the segment's last checkpoint")
-        try:
-            notes = read_notes(text)
-        except Malformed:
-            raise self._broken("a sealed note has something else after its signature") from None
-        if len(notes) != 1:
-            raise self._broken("a sealed note holds more than one note")
+        path = segment.path.with_suffix(".note")
+        if not path.is_file():
+            raise self._broken("a sealed segment without its signed note", Verdict.INCOMPLETE)
+        fault = note_fault(path.read_bytes(), self.last.head if self.last else None)
+        if fault:
+            raise self._broken(fault)
 
     def _broken(self, why: str, verdict: Verdict = Verdict.TAMPERED) -> Broken:
         first = self._tree.leaves
         last = first + self._read_lines - 1 if self._read_lines else -1
         return Broken(Finding(verdict, why, self._segment, self._line or -1, first, last))
-
-
-def _open(segment: SegmentFile) -> BinaryIO:
-    """Open it where it is now: it may have been sealed since it was listed."""
-    try:
-        return segment.path.open("rb", buffering=1024 * 1024)
-    except FileNotFoundError:
-        moved = segment.path.parent / "sealed" / segment.path.name
-        return moved.open("rb", buffering=1024 * 1024)

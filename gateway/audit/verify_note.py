@@ -110,3 +110,18 @@ def _read_note(lines: list[str], position: int) -> tuple[Head, int]:
     if not signatures:
         raise Malformed("the checkpoint is not signed")
     return Head(fields[0], int(fields[1]), root, tuple(signatures)), position
+
+
+def note_fault(data: bytes, head: Head | None) -> str:
+    """What is wrong with a sealed segment's note, whose last checkpoint is `head`; empty if nothing is."""
+    try:
+        text = data.decode()
+    except UnicodeDecodeError:
+        return "a sealed note is not text"
+    if head is None or not text.startswith(head.note()):
+        return "a sealed note is not the segment's last checkpoint"
+    try:
+        notes = read_notes(text)
+    except Malformed:
+        return "a sealed note has something else after its signature"
+    return "" if len(notes) == 1 else "a sealed note holds more than one note"

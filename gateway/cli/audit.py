@@ -4,6 +4,7 @@
 a rolled back log from a missing one without reading text.
 """
 
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -21,7 +22,8 @@ from gateway.audit.search import Query, record_time, search
 from gateway.audit.verify import read_trust, verify_directory
 from gateway.audit.verify_note import Head as Pin
 from gateway.audit.verify_note import Malformed, VerifierKey, read_notes
-from gateway.audit.verify_report import Finding, LogReport, Report, Verdict
+from gateway.audit.verify_report import Verdict
+from gateway.cli.audit_text import cells, print_entry, print_report
 from gateway.cli.output import console, errors, fail, print_json, printable
 from gateway.crypto.keyring import is_subject_handle
 from gateway.stores.keyfile import load_keyring
@@ -90,7 +92,7 @@ def search_command(state: Path, limit: int, as_json: bool, **filters: str | None
     for title in ("time", "slot", "index", "kind", "route", "recipient", "subject", "what", "request"):
         table.add_column(title, overflow="fold")
     for entry in found:
-        table.add_row(*(Text(printable(cell)) for cell in _cells(entry)))
+        table.add_row(*(Text(printable(cell)) for cell in cells(entry)))
     if table.row_count:
         console.print(table)
     else:
@@ -122,7 +124,7 @@ def show_command(what: str, state: Path, slot: str, as_json: bool) -> None:
         print_json([{"entry": entry, "checkpoint": head} for entry, head in found])
         return
     for entry, head in found:
-        _print_entry(entry, head)
+        print_entry(entry, head)
 
 
 @command.command("export")
@@ -161,11 +163,9 @@ def verify_command(
     save_heads: Path | None,
     as_json: bool,
 ) -> None:
-    r"""Check every record and signature in a state or audit DIRECTORY.
+    """Check every record and signature in a state or audit DIRECTORY.
 
-    \b
-    Exit status: 0 VERIFIED, 10 TAMPERED, 11 ROLLED BACK, 12 FORK, 13 INCOMPLETE,
-    14 STALE, 15 UNANCHORED, 20 CANNOT.
+    Exit status: 0 VERIFIED, 10 TAMPERED, 11 ROLLED BACK, 12 FORK, 13 INCOMPLETE, 14 STALE, 15 UNANCHORED, 20 CANNOT.
     """
     with _progress(hidden=as_json) as told:
         report = verify_directory(
@@ -181,7 +181,7 @@ def verify_command(
     if as_json:
         print_json(report)
     else:
-        _print_report(report)
+        print_report(report)
     raise click.exceptions.Exit(report.exit_code)
 
 
@@ -220,75 +220,13 @@ def _query(state: Path, filters: dict[str, str | None], limit: int | None) -> Qu
     wanted = {name: value or "" for name, value in filters.items()}
     subject = wanted.pop("subject")
     if subject == "-":
-        subject = click.get_text_stream("stdin").readline().rstrip("\r\n")
+        subject = sys.stdin.readline().strip()
     if subject and not is_subject_handle(subject):
-        subject = load_keyring(state).subject_handle(subject)
+        try:
+            subject = load_keyring(state).subject_handle(subject)
+        except ValueError as problem:
+            raise click.BadParameter(str(problem), param_hint="--subject") from None
     return Query(subject=subject, limit=limit, **wanted)
-
-
-def _cells(entry: Entry) -> list[str]:
-    record = entry.record
-    fields = record.get("fields") or []
-    what = ", ".join(f"{field.get('action')} {field.get('class')} ({field.get('reason')})" for field in fields)
-    middle = [str(record.get(key) or "") for key in ("kind", "route", "recipient", "subject")]
-    what = what or str(record.get("reason") or "")
-    return [record.get("time", ""), entry.slot, str(entry.index), *middle, what, str(record.get("request") or "")]
-
-
-def _print_entry(entry: Entry, head: Head | None) -> None:
-    table = Table(box=None, show_header=False, pad_edge=False)
-    table.add_row(Text("origin"), Text(printable(entry.origin)))
-    table.add_row(Text("index"), Text(str(entry.index)))
-    table.add_row(Text("leaf"), Text(entry.leaf))
-    if head is not None:
-        table.add_row(Text("checkpoint"), Text(f"size {head.size}, root {head.root}"))
-        table.add_row(Text("signature"), Text(head.signature))
-    console.print(table)
-    for name, value in entry.record.items():
-        if name == "fields":
-            for field in value:
-                cells = "  ".join(f"{key}={field[key]}" for key in field if field[key] not in (None, ""))
-                console.print(Text(printable(f"  field      {cells}")), soft_wrap=True)
-        else:
-            shown = value if isinstance(value, str) else repr(value)
-            console.print(Text(printable(f"  {name:<10} {shown}")), soft_wrap=True)
-    console.print()
-
-
-def _print_report(report: Report) -> None:
-    for log in report.logs:
-        _print_log(log)
-    for finding in report.findings:
-        console.print(_finding(finding), soft_wrap=True)
-    kinds = ", ".join(f"{count} {kind}" for kind, count in report.kinds.items())
-    if kinds:
-        console.print(Text(f"records    {kinds}"), soft_wrap=True)
-    for line in report.trust:
-        console.print(Text(printable(f"trust      {line}")), soft_wrap=True)
-    style = "bold green" if report.verdict is Verdict.VERIFIED else "bold red"
-    console.print(Text(report.words, style=style))
-
-
-def _print_log(log: LogReport) -> None:
-    state = "being written" if log.live else "closed" if log.closed else "not closed"
-    console.print(Text(printable(f"{log.slot}  {log.verdict.words}  {log.origin}"), style="bold"))
-    console.print(
-        Text(f"  {log.leaves} leaves, {log.checkpoints} checkpoints, {log.segments} segments, {state}"), soft_wrap=True
-    )
-    if log.root:
-        console.print(Text(f"  size {log.size}  root {log.root}"), soft_wrap=True)
-        console.print(Text(f"  from {log.first_time} to {log.last_time}"), soft_wrap=True)
-    for finding in log.findings:
-        console.print(_finding(finding), soft_wrap=True)
-
-
-def _finding(finding: Finding) -> Text:
-    place = f" {finding.segment}" if finding.segment else ""
-    place += f" line {finding.line}" if finding.line >= 0 else ""
-    if finding.first_index >= 0:
-        place += f" from leaf {finding.first_index}"
-        place += f" to {finding.last_index}" if finding.last_index >= 0 else ""
-    return Text(printable(f"  {finding.verdict.words}{place}: {finding.why}"), style="red")
 
 
 @contextmanager

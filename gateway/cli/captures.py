@@ -3,6 +3,7 @@
 import base64
 import json
 import shlex
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote_plus, urlsplit
@@ -44,7 +45,7 @@ def read_capture(path: Path, entry: int = 0) -> Capture:
     words = line.split(b" ")
     if len(words) != 3 or not words[2].startswith(b"HTTP/"):
         raise click.UsageError("the first line is not 'METHOD TARGET HTTP/1.1'")
-    host = dict((name.lower(), value) for name, value in headers).get(b"host", b"localhost")
+    host = {name.lower(): value for name, value in headers}.get(b"host", b"localhost")
     return _capture(words[0].decode(), words[1], host.decode(), headers, body)
 
 
@@ -129,34 +130,40 @@ class _Curl:
         return self._words.pop(0)
 
     def _take(self, word: str) -> None:
+        if not word.startswith("-"):
+            self.url = word
+            return
         flag, joined, attached = word.partition("=") if word.startswith("--") else (word, "", "")
-        if len(word) > 2 and word[0] == "-" and word[1] != "-" and word[:2] in ("-X", "-H", "-d", "-b", "-A", "-e", "-u"):
+        if word[1] != "-" and word[:2] in _SHORT_WITH_VALUE and len(word) > 2:
             flag, joined, attached = word[:2], "=", word[2:]
         if joined:
             self._words.insert(0, attached)
-        if flag in ("-X", "--request"):
-            self.method = self._value(flag)
-        elif flag in ("-H", "--header"):
-            name, _, value = self._value(flag).partition(":")
-            self.headers.append((name.encode(), value.strip().encode()))
-        elif flag in _SIMPLE_FLAGS:
-            self.headers.append((_SIMPLE_FLAGS[flag], self._value(flag).encode()))
+        take = _FLAGS.get(flag)
+        if take is not None:
+            take(self, self._value(flag))
         elif flag in _DATA_FLAGS:
             self._add_data(flag, self._value(flag))
-        elif flag in ("-u", "--user"):
-            self.headers.append((b"Authorization", b"Basic " + base64.b64encode(self._value(flag).encode())))
-        elif flag in ("-G", "--get"):
-            self.in_query = True
-        elif flag in ("-I", "--head"):
-            self.head_only = True
-        elif flag == "--url":
-            self.url = self._value(flag)
+        elif flag in _SIMPLE_FLAGS:
+            self.headers.append((_SIMPLE_FLAGS[flag], self._value(flag).encode()))
+        elif flag in _SWITCHES:
+            setattr(self, _SWITCHES[flag], True)
         elif flag in _IGNORED_WITH_VALUE:
             self._value(flag)
-        elif flag.startswith("-") and flag not in _IGNORED_FLAGS:
+        elif flag not in _IGNORED_FLAGS:
             raise click.UsageError(f"curl's option {flag} is not understood here")
-        elif not flag.startswith("-"):
-            self.url = flag
+
+    def set_method(self, value: str) -> None:
+        self.method = value
+
+    def set_url(self, value: str) -> None:
+        self.url = value
+
+    def add_header(self, value: str) -> None:
+        name, _, text = value.partition(":")
+        self.headers.append((name.encode(), text.strip().encode()))
+
+    def add_user(self, value: str) -> None:
+        self.headers.append((b"Authorization", b"Basic " + base64.b64encode(value.encode())))
 
     def _add_data(self, flag: str, value: str) -> None:
         if value.startswith("@") and flag != "--data-raw":
@@ -181,6 +188,16 @@ class _Curl:
             self.headers.append((b"Content-Type", b"application/x-www-form-urlencoded"))
         method = self.method or ("HEAD" if self.head_only else "POST" if body else "GET")
         return _capture(method, _target(url.path, query), url.netloc, self.headers, body)
+
+
+_FLAGS: dict[str, Callable[[_Curl, str], None]] = {
+    **dict.fromkeys(("-X", "--request"), _Curl.set_method),
+    **dict.fromkeys(("-H", "--header"), _Curl.add_header),
+    **dict.fromkeys(("-u", "--user"), _Curl.add_user),
+    "--url": _Curl.set_url,
+}
+_SWITCHES = {"-G": "in_query", "--get": "in_query", "-I": "head_only", "--head": "head_only"}
+_SHORT_WITH_VALUE = ("-X", "-H", "-d", "-b", "-A", "-e", "-u")
 
 
 def _target(path: str, query: str) -> bytes:

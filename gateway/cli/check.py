@@ -18,8 +18,8 @@ def command(rules: Path, as_json: bool, strict: bool) -> int:
     Prints FILE:LINE:COLUMN, a code, what is wrong and what to do. Exit status 2 when there is an
     error (or, with --strict, a warning).
     """
-    from gateway.policy.compile import compile_policy
     from gateway.cli.rule_files import read_one
+    from gateway.policy.compile import compile_policy
     from gateway.runtime.reload import read_rules, today
 
     files, diagnostics = read_rules(rules) if rules.is_dir() else read_one(rules)

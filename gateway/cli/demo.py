@@ -101,9 +101,11 @@ def _invite(stage: "Stage", *, stays: bool) -> None:
     from gateway.cli.demo_views import things_to_try
     from gateway.cli.output import console
 
+    if not stays:
+        console.print("Without --once everything stays up, and you are told what to try.")
+        return
     console.print(things_to_try(stage, _program()), soft_wrap=True)
-    if stays:
-        console.print("\nEverything stays up until Ctrl-C.")
+    console.print("\nEverything stays up until Ctrl-C.")
 
 
 def _program() -> str:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import aiohttp
@@ -37,7 +38,7 @@ class Call(msgspec.Struct, frozen=True):
 
     method: str
     path: str
-    headers: Mapping[str, str] = {}
+    headers: Mapping[str, str] = MappingProxyType({"User-Agent": BROWSER})
     body: Mapping[str, object] | None = None
     form: Mapping[str, str] | None = None
 
@@ -75,7 +76,7 @@ class Director:
         self._note_records()
         browser = {"User-Agent": BROWSER, "Referer": "https://search.example/?q=gift+for+ada", "Cookie": TRACKING}
         sign_up = Call("POST", "/api/customers", browser, body=_PERSON)
-        change = Call("PATCH", "/api/profile", {"User-Agent": BROWSER}, body={"birth_date": "1815-12-10"})
+        change = Call("PATCH", "/api/profile", body={"birth_date": "1815-12-10"})
         scenes = [
             await self._scene("A visitor signs up", sign_up),
             await self._scene("Anyone asks for the list of orders", Call("GET", "/api/orders")),

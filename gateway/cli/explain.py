@@ -29,6 +29,7 @@ _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 @click.option("--subject", help="The person, instead of the one whom the rules find in the message.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object for programs.")
 def command(
+    *,
     rules: Path,
     request_file: Path | None,
     entry: int,
@@ -111,7 +112,12 @@ def _step(step: Send | Refuse, original: bytes) -> dict[str, object]:
         sent: dict[str, object] = {"refused": step.refusal.code, "status": step.refusal.status}
     else:
         sent = {"message": _wire(step, original)}
-    return {**sent, "fields": verdicts, "unlisted": unlisted, "record": entry_record(step.entry) if step.entry else None}
+    return {
+        **sent,
+        "fields": verdicts,
+        "unlisted": unlisted,
+        "record": entry_record(step.entry) if step.entry else None,
+    }
 
 
 def _wire(step: Send, original: bytes) -> str:

@@ -12,7 +12,9 @@ def read_one(path: Path) -> tuple[dict[str, str], list[Diagnostic]]:
     except OSError as error:
         return {}, [Diagnostic(path.name, 1, 1, "PG901", Severity.ERROR, f"cannot read the file: {error.strerror}")]
     except UnicodeDecodeError as error:
-        return {}, [Diagnostic(path.name, 1, 1, "PG902", Severity.ERROR, f"not UTF-8 at byte {error.start}", "save it as UTF-8")]
+        return {}, [
+            Diagnostic(path.name, 1, 1, "PG902", Severity.ERROR, f"not UTF-8 at byte {error.start}", "save it as UTF-8")
+        ]
 
 
 def read_cases_files(directory: Path) -> dict[str, str]:

@@ -79,7 +79,16 @@ def command(config: Path | None, as_json: bool, **given: Any) -> int:
                 raise ConfigError(contradictions)
             warnings = [*warnings, *more]
         _prepare_keys(settings)
-        return asyncio.run(_serve(settings, policy, config, warnings, as_json=as_json))
+        return asyncio.run(
+            _serve(
+                settings,
+                policy,
+                config,
+                warnings,
+                as_json=as_json,
+                temporary=config is None and options.state is None,
+            )
+        )
 
 
 def _settings(options: Options, stack: contextlib.ExitStack) -> "Settings":
@@ -134,6 +143,7 @@ async def _serve(
     warnings: "Sequence[Diagnostic]",
     *,
     as_json: bool,
+    temporary: bool,
 ) -> int:
     from gateway.cli.output import errors, print_diagnostics
     from gateway.ingress.admin import Admin
@@ -148,7 +158,7 @@ async def _serve(
     try:
         address = await admin.start()
         await supervisor.start()
-        _announce(supervisor, address, as_json=as_json)
+        _announce(supervisor, address, as_json=as_json, temporary=temporary)
         if settings.upstream is not None and not as_json:
             async with _summaries(supervisor):
                 return 0 if await supervisor.run() else 1
@@ -157,7 +167,7 @@ async def _serve(
         await admin.close()
 
 
-def _announce(supervisor: "Supervisor", admin: "Listener", *, as_json: bool) -> None:
+def _announce(supervisor: "Supervisor", admin: "Listener", *, as_json: bool, temporary: bool) -> None:
     from gateway.cli.output import console
 
     settings = supervisor.settings
@@ -182,7 +192,7 @@ def _announce(supervisor: "Supervisor", admin: "Listener", *, as_json: bool) -> 
         console.print(f"observing  {settings.upstream}; nothing is changed")
     else:
         console.print(f"rules      {settings.rules}: digest {supervisor.policy}")
-    console.print(f"state      {settings.state}")
+    console.print(f"state      {settings.state}{' (removed at the end; --state DIR keeps one)' if temporary else ''}")
     console.print(f"workers    {settings.workers}")
     console.print("Ctrl-C or SIGTERM drains and stops; a changed file or SIGHUP reloads.")
 

@@ -24,11 +24,11 @@ def command(rules: Path, only: str, coverage: bool, threshold: int, as_json: boo
 
     Exit status 2 when a case fails or too few rules are reached; 1 when there is no case at all.
     """
+    from gateway.cli.rule_files import read_cases_files
     from gateway.engine.engine import Engine
     from gateway.engine.trial import PAPER_KEYS
     from gateway.model.limits import DEFAULT_LIMITS
     from gateway.policy.cases import read_cases
-    from gateway.cli.rule_files import read_cases_files
     from gateway.runtime.reload import load_directory
 
     policy, _ = load_directory(rules)

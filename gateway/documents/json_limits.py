@@ -33,9 +33,11 @@ def check_json_limits(body: bytes, limits: Limits) -> None:
     if (body.find(b"{", 1) >= 0 or body.find(b"[", 1) >= 0) and body.count(b"{") + body.count(b"[") > limits.json_depth:
         _check_depth(body, limits)
     longest = limits.json_number
-    # A longer run holds at least one of the bytes that stand `longest` apart.
-    if size > longest and 1 in body[longest::longest].translate(_NUMBER_OR_NOT):
-        _check_numbers(body, longest)
+    if size > longest:
+        # A longer run shows in this many samples next to each other.
+        stride = max(1, longest // 8)
+        if b"\x01" * ((longest + 1) // stride) in body[::stride].translate(_NUMBER_OR_NOT):
+            _check_numbers(body, longest)
     longest = min(limits.json_key, limits.json_string)
     if size > longest and _has_long_string(body, longest):
         _check_strings(body, limits)

@@ -43,9 +43,13 @@ class Rewrite:
     def root(self, text: bytes, branch: Branch) -> bytes:
         """The whole document rewritten; `branch` is the root as already decoded, None for a scalar.
 
-        A root that has to go leaves `{}`, `[]` or `null`, so that what is sent stays a JSON text.
+        A root that has to go leaves `{}`, `[]` or `null`, so that what is sent stays a JSON text. An
+        empty root holds nothing that could be unlisted.
         """
-        new = self._value(text, self._automaton.root, NOTHING, branch)
+        root = self._automaton.root
+        if branch is not None and not branch and root.match == NOTHING:
+            return text
+        new = self._value(text, root, NOTHING, branch)
         if new is None:
             return {0x7B: b"{}", 0x5B: b"[]"}.get(text[0], b"null")
         return bytes(new)
@@ -156,7 +160,6 @@ class Rewrite:
                 self._met += 1
 
     def _array(self, text: bytes, elements: list[msgspec.Raw], node: Node, cover: int) -> bytes | None:
-        node.expand()
         met = self._met
         length = len(elements)
         new = [self._value(raw, node.element(index, length), cover) for index, raw in enumerate(elements)]

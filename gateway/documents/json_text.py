@@ -29,7 +29,7 @@ def is_distinct(text: bytes, members: Mapping[str, msgspec.Raw]) -> bool:
     if _encode(members) == text:
         return True
     joined = b"".join(members.values())
-    if text.count(b"\\") == joined.count(b"\\"):
+    if text.find(b"\\") < 0 or text.count(b"\\") == joined.count(b"\\"):
         colons = text.count(b":") - joined.count(b":")
         return colons == len(members) + "".join(members).count(":")
     return _walk(text, members)

@@ -116,6 +116,7 @@ class Node:
 
     def element(self, index: int, length: int) -> "Node | None":
         """The node at element `index` of an array of `length` elements (RFC 9535 section 2.3.3)."""
+        self.expand()
         if not self._indexed:
             return self.elements
         chosen = self._indexed.get(index, frozenset()) | self._indexed.get(index - length, frozenset())

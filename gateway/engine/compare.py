@@ -56,11 +56,11 @@ def _route_changes(old: Policy, new: Policy, before: Route, after: Route, now: f
         if before.postures[posture] != after.postures[posture]:
             yield Change(before.name, "", posture, before.postures[posture], after.postures[posture])
     for direction in Direction:
-        yield from _section_changes(old, new, before, after, direction, now)
+        yield from _section_changes(old, new, before, after, direction=direction, now=now)
 
 
 def _section_changes(
-    old: Policy, new: Policy, before: Route, after: Route, direction: Direction, now: float
+    old: Policy, new: Policy, before: Route, after: Route, *, direction: Direction, now: float
 ) -> Iterable[Change]:
     left, right = before.section(direction), after.section(direction)
     for part in Part:

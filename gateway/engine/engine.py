@@ -37,7 +37,9 @@ class Engine:
         match = self.policy.router.find(head.method, head.host, target if mark < 0 else target[:mark])
         if match is None:
             raise Fault(Posture.UNKNOWN_ROUTE, Source.CLIENT, "no rule covers this address")
-        return Exchange(head, match, request_id, self.plans_of(match.route), self.limits, self._suffix)
+        return Exchange(
+            head, match, request_id, plans=self.plans_of(match.route), limits=self.limits, suffix=self._suffix
+        )
 
     def plans_of(self, route: Route) -> tuple[Plans, Plans]:
         """The plans of a route's two directions, made when the first message asks for them."""

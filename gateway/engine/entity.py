@@ -64,7 +64,9 @@ def request_changed(headers: HeaderPairs) -> HeaderPairs:
     return tuple(pair for pair in headers if pair[0].lower() not in _DIGESTS and pair[0].lower() != b"content-length")
 
 
-def response_for_rewriting(headers: HeaderPairs, suffix: bytes, *, personal: bool, varies_by_signal: bool) -> HeaderPairs:
+def response_for_rewriting(
+    headers: HeaderPairs, suffix: bytes, *, personal: bool, varies_by_signal: bool
+) -> HeaderPairs:
     """Fields of a response on which rules act, whether or not this one was changed.
 
     Args:
@@ -77,8 +79,12 @@ def response_for_rewriting(headers: HeaderPairs, suffix: bytes, *, personal: boo
     kept: list[tuple[bytes, bytes]] = []
     cache_control: list[bytes] = []
     for pair in headers:
-        name = pair[0].lower()
-        if name in _DIGESTS or name in _FRAMING:
+        name = pair[0]
+        if len(name) not in _TOUCHED_LENGTHS:
+            kept.append(pair)
+            continue
+        name = name.lower()
+        if name in _DROPPED:
             continue
         if name == b"etag" and pair[1].endswith(b'"'):
             kept.append((pair[0], pair[1][:-1] + suffix + b'"'))
@@ -86,12 +92,17 @@ def response_for_rewriting(headers: HeaderPairs, suffix: bytes, *, personal: boo
             cache_control.extend(directive.strip() for directive in pair[1].split(b","))
         else:
             kept.append(pair)
-    kept.append((b"Accept-Ranges", b"none"))
+    kept.append(_NO_RANGES)
     if personal:
         kept.append((b"Cache-Control", _private(cache_control)))
     if varies_by_signal:
         kept.append((b"Vary", b"Sec-GPC"))
     return tuple(kept)
+
+
+_DROPPED = _DIGESTS | _FRAMING
+_TOUCHED_LENGTHS = frozenset(map(len, _DROPPED | {b"etag", b"cache-control"}))
+_NO_RANGES = (b"Accept-Ranges", b"none")
 
 
 def _private(directives: list[bytes]) -> bytes:

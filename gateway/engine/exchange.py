@@ -16,8 +16,8 @@ from typing import TypeAlias
 
 import msgspec
 
-from gateway.documents.document import Document
 from gateway.documents.cookies import read_cookie
+from gateway.documents.document import Document
 from gateway.documents.headers import read_header
 from gateway.documents.path import read_path
 from gateway.documents.query import read_query
@@ -69,7 +69,7 @@ class Exchange:
     """The life of one request and its answer; see the module's text for the order of calls."""
 
     __slots__ = (
-        "_contact", "_content", "_doubt", "_limits", "_response", "_suffix", "head", "match", "request_id",
+        "_content", "_doubt", "_limits", "_response", "_suffix", "head", "match", "observes", "request_id",
         "request_plans", "response_plans", "route", "subject",
     )  # fmt: skip
 
@@ -78,6 +78,7 @@ class Exchange:
         head: RequestHead,
         match: RouteMatch,
         request_id: bytes,
+        *,
         plans: tuple[Plans, Plans],
         limits: Limits,
         suffix: bytes,
@@ -89,15 +90,16 @@ class Exchange:
         self.request_plans, self.response_plans = plans
         self._limits = limits
         self._suffix = suffix
-        self._contact = self.request_plans.policy.controller.get("contact", "")
+        self.observes = self.route.mode is Mode.OBSERVE
         self._content: Content | bytes | None = None
         self._doubt: Unreadable | None = None
         self._response: ResponseHead | None = None
         self.subject: str | None = None
 
     @property
-    def observes(self) -> bool:
-        return self.route.mode is Mode.OBSERVE
+    def content(self) -> Content | bytes | None:
+        """The body last opened: of the request, or of the answer once there is one."""
+        return self._content
 
     @property
     def reads_request_body(self) -> bool:
@@ -126,10 +128,10 @@ class Exchange:
         """
         if not self.response_plans.reads_body or self.head.method == "HEAD" or head.status in (204, 205, 304):
             return False
-        kind = header_values(head.headers, b"content-type")
-        streams = "event_stream" in self.route.stream or self.observes
-        if streams and len(kind) == 1 and kind[0].lower().startswith(b"text/event-stream"):
-            return False
+        if self.observes or "event_stream" in self.route.stream:
+            kind = header_values(head.headers, b"content-type")
+            if len(kind) == 1 and kind[0].lower().startswith(b"text/event-stream"):
+                return False
         if not self.observes and (head.status in (206, 226) or header_values(head.headers, b"content-range")):
             raise Unreadable(Posture.UNPARSABLE_BODY, "the answer holds only a part of the document")
         return True
@@ -159,7 +161,7 @@ class Exchange:
         self._response = head
         self._doubt = None
         self._content = body
-        if body and self.reads_response_body(head):
+        if body and self.response_plans.reads_body:
             self._content = self._open(head.headers, body)
 
     def decide_request(self, facts: Facts, moment: Moment, *, strip: bool = False) -> Step:
@@ -253,7 +255,7 @@ class Exchange:
                 return self._refuse(decision, moment, Counts((0,) * plan.size), doubt.posture)
             self._doubt = doubt
             return Rewritten(target, headers, self._received(), Counts((0,) * plan.size))
-        if self.observes:
+        if self.observes or not plan.may_refuse:
             return done
         reason, index = self._blocked(plan, done.counts)
         if reason is not None:
@@ -285,7 +287,7 @@ class Exchange:
             answers_response=plan.direction is Direction.RESPONSE,
             purpose=purpose,
             title=self.request_plans.policy.purposes[purpose].title if purpose else "",
-            contact=self._contact if purpose else "",
+            contact=self.request_plans.policy.controller.get("contact", "") if purpose else "",
         )
         entry = plan.record.entry(
             moment,
@@ -318,4 +320,3 @@ class Exchange:
 
     def _received(self) -> bytes | None:
         return self._content.received if isinstance(self._content, Content) else self._content
-

@@ -126,7 +126,8 @@ def _refusal_code(trial: Trial, step: Send | Refuse | None) -> str:
 def _unchanged(prefix: str, step: Send, sent: CaseMessage) -> Iterable[Difference]:
     out = step.outgoing
     target_same = not out.target or out.target == sent.target
-    if (out.body or b"") != sent.body or out.headers != sent.headers or not target_same:
+    body = sent.body if out.body is None else out.body
+    if body != sent.body or out.headers != sent.headers or not target_same:
         yield Difference(prefix + "forward", _wire(sent.target, sent.headers, sent.body), _wire_of(step))
 
 

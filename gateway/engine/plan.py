@@ -33,7 +33,8 @@ class Plan(msgspec.Struct, frozen=True):
     """Everything fixed about one direction of a route under one set of facts.
 
     `refused` is the reason for which nothing may pass at all; `blocking` are the indexes of the
-    fields whose presence refuses the message.
+    fields whose presence refuses the message; `may_refuse` tells whether what a message holds can
+    refuse it at all. The `edits_…` flags say which parts have to be looked at.
     """
 
     route: Route
@@ -48,10 +49,10 @@ class Plan(msgspec.Struct, frozen=True):
     cookies: PartEdit
     path: PartEdit
     record: RecordTemplate
-
-    @property
-    def size(self) -> int:
-        return len(self.verdicts)
+    size: int
+    may_refuse: bool
+    edits_target: bool
+    edits_headers: bool
 
 
 class Decision(msgspec.Struct, frozen=True):
@@ -108,20 +109,32 @@ class Plans:
         rest = {part: Rest.DROP if strip else section.rest_of(part) for part in Part}
         size = len(verdicts)
         parts = {part: part_edit(_of(edits, _PLACES[part]), rest[part], size) for part in Part}
+        blocking = tuple(index for index, each in enumerate(verdicts) if isinstance(each.action, Block))
+        unresolved = any(each.reason is Reason.UNRESOLVED_SUBJECT for each in verdicts)
+        path = part_edit(_of(edits, frozenset({Place.PATH})), Rest.PASS, size)
         return Plan(
             self.route,
             self.direction,
             self.recipient,
             verdicts,
             None if in_force else Reason.CONTRACT_EXPIRED,
-            tuple(index for index, each in enumerate(verdicts) if isinstance(each.action, Block)),
+            blocking,
             body=parts[Part.BODY],
             query=parts[Part.QUERY],
             headers=parts[Part.HEADERS],
             cookies=parts[Part.COOKIES],
-            path=part_edit(_of(edits, frozenset({Place.PATH})), Rest.PASS, size),
+            path=path,
+            size=size,
+            may_refuse=bool(blocking) or unresolved or Rest.BLOCK in rest.values(),
+            edits_target=path.reads or parts[Part.QUERY].reads,
+            edits_headers=parts[Part.HEADERS].reads or parts[Part.COOKIES].reads,
             record=RecordTemplate(
-                self.policy.digest, self.route, self.direction, self.recipient, verdicts, tuple(rest.items())
+                self.policy.digest,
+                self.route,
+                direction=self.direction,
+                recipient=self.recipient,
+                verdicts=verdicts,
+                rest=tuple(rest.items()),
             ),
         )
 
@@ -147,5 +160,3 @@ def _stripped(found: Verdict) -> Block | Drop:
 
 def _of(edits: Iterable[FieldEdit], places: frozenset[Place]) -> list[FieldEdit]:
     return [edit for edit in edits if edit.address.place in places]
-
-

@@ -57,6 +57,7 @@ class RecordTemplate:
         self,
         digest: str,
         route: Route,
+        *,
         direction: Direction,
         recipient: Recipient,
         verdicts: tuple[Verdict, ...],
@@ -119,12 +120,16 @@ def _after(digest: str, mode: Mode, recipient: str, route: str) -> bytes:
     def fixed(text: str) -> bytes:
         return encode(text).replace(b"%", b"%%%%")
 
-    return b'"kind":%%b,"method":"%%%%b","mode":"%b","policy":"%b",%%%%b"recipient":%b,"request":"%%%%b","route":%b,' % (
-        mode.encode(),
-        digest.encode(),
-        fixed(recipient),
-        fixed(route),
-    ) + b'"salt":"%%b",%%b"subject":%%b,"time":"%%b","version":1}'
+    return (
+        b'"kind":%%b,"method":"%%%%b","mode":"%b","policy":"%b",%%%%b"recipient":%b,"request":"%%%%b","route":%b,'
+        % (
+            mode.encode(),
+            digest.encode(),
+            fixed(recipient),
+            fixed(route),
+        )
+        + b'"salt":"%%b",%%b"subject":%%b,"time":"%%b","version":1}'
+    )
 
 
 def _field(found: Verdict, count: int) -> dict[str, object]:

@@ -30,8 +30,12 @@ ANSWERS: dict[str, Answer] = {
     Posture.DUPLICATE_KEY: Answer(400, 502, "Duplicate key", "The content names one member twice."),
     Posture.OVER_SIZE: Answer(413, 502, "Content too large", "The content is over a limit of this gateway."),
     Posture.TOO_DEEP: Answer(400, 502, "Content too deep", "The content is nested too deeply."),
-    Posture.DECOMPRESSION_BOMB: Answer(413, 502, "Content expands too far", "The coded content expands over the limit."),
-    Posture.UNRESOLVED_SUBJECT: Answer(403, 403, "Person unknown", "Consent is needed and no person could be resolved."),
+    Posture.DECOMPRESSION_BOMB: Answer(
+        413, 502, "Content expands too far", "The coded content expands over the limit."
+    ),
+    Posture.UNRESOLVED_SUBJECT: Answer(
+        403, 403, "Person unknown", "Consent is needed and no person could be resolved."
+    ),
     Posture.UNKNOWN_ROUTE: Answer(404, 404, "No route", "No rule covers this address."),
     Posture.UNKNOWN_RECIPIENT: Answer(403, 502, "Unknown recipient", "The recipient is not declared."),
     Posture.CONSENT_STORE_DOWN: Answer(503, 503, "Consent unavailable", "Consent cannot be looked up.", retry=True),
@@ -60,14 +64,18 @@ ANSWERS: dict[str, Answer] = {
     "not_implemented": Answer(501, 501, "Not implemented", "The gateway does not support what the request asks for."),
     "version_unsupported": Answer(505, 502, "HTTP version not supported", "Use HTTP/1.1."),
     "overloaded": Answer(503, 503, "Overloaded", "The gateway is at its limit of work in progress.", retry=True),
-    "too_many_connections": Answer(429, 429, "Too many connections", "Too many connections from one address.", retry=True),
+    "too_many_connections": Answer(
+        429, 429, "Too many connections", "Too many connections from one address.", retry=True
+    ),
     "draining": Answer(503, 503, "Shutting down", "The gateway is stopping.", retry=True),
     "loop_detected": Answer(508, 508, "Loop detected", "The request has passed this gateway before."),
     "upstream_unreachable": Answer(502, 502, "Upstream unreachable", "The service cannot be reached.", retry=True),
     "upstream_timeout": Answer(504, 504, "Upstream timeout", "The service did not answer in time."),
     "upstream_broken": Answer(502, 502, "Upstream broken", "The service's answer breaks the rules of HTTP."),
     "upstream_tls": Answer(502, 502, "Upstream not trusted", "The service's certificate cannot be verified."),
-    "upstream_overloaded": Answer(503, 503, "Upstream overloaded", "All connections to the service are busy.", retry=True),
+    "upstream_overloaded": Answer(
+        503, 503, "Upstream overloaded", "All connections to the service are busy.", retry=True
+    ),
     "internal_error": Answer(500, 500, "Internal error", "The gateway failed and sent nothing on."),
 }
 

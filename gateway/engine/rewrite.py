@@ -17,6 +17,7 @@ from gateway.model.message import HeaderPairs
 from gateway.model.words import Direction
 
 Spans = Mapping[str, tuple[int, int]]
+_LABEL_LENGTHS = frozenset({len(b"content-type"), len(b"content-encoding")})
 _GZIP_METADATA = 0x1C  # FEXTRA, FNAME and FCOMMENT of RFC 1952 section 2.3.1
 
 
@@ -45,12 +46,15 @@ def open_content(headers: HeaderPairs, body: bytes, limits: Limits, *, collapse_
     Raises:
         Unreadable: with the posture that names the doubt.
     """
-    plain, codings = decode_body(headers, body, limits)
-    document = open_document(headers, plain, limits, collapse_duplicates=collapse_duplicates)
+    label = tuple([pair for pair in headers if len(pair[0]) in _LABEL_LENGTHS])
+    plain, codings = decode_body(label, body, limits)
+    document = open_document(label, plain, limits, collapse_duplicates=collapse_duplicates)
     return Content(body, plain, codings, document)
 
 
-def rewrite(plan: Plan, target: bytes, spans: Spans, headers: HeaderPairs, content: Content | bytes | None) -> Rewritten:
+def rewrite(
+    plan: Plan, target: bytes, spans: Spans, headers: HeaderPairs, content: Content | bytes | None
+) -> Rewritten:
     """Apply the plan to every part of the message.
 
     Args:
@@ -61,9 +65,11 @@ def rewrite(plan: Plan, target: bytes, spans: Spans, headers: HeaderPairs, conte
         content: the opened body; or the bytes (or None) that go along unread.
     """
     counts = [0] * plan.size
-    body_unlisted = query_unlisted = 0
-    target, query_unlisted = _rewrite_target(plan, target, spans, counts)
-    headers, header_unlisted, cookie_unlisted = _rewrite_headers(plan, headers, counts)
+    body_unlisted = query_unlisted = header_unlisted = cookie_unlisted = 0
+    if plan.edits_target and target:
+        target, query_unlisted = _rewrite_target(plan, target, spans, counts)
+    if plan.edits_headers:
+        headers, header_unlisted, cookie_unlisted = _rewrite_headers(plan, headers, counts)
     body: bytes | None
     changed = False
     if isinstance(content, Content):
@@ -80,7 +86,7 @@ def rewrite(plan: Plan, target: bytes, spans: Spans, headers: HeaderPairs, conte
 
 def _rewrite_target(plan: Plan, target: bytes, spans: Spans, counts: list[int]) -> tuple[bytes, int]:
     mark = target.find(b"?")
-    if not plan.path.fields and (mark < 0 or not plan.query.reads):
+    if mark < 0 and not plan.path.fields:
         return target, 0
     unlisted = 0
     path, query = (target, None) if mark < 0 else (target[:mark], target[mark + 1 :])

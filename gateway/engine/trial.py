@@ -60,7 +60,8 @@ def try_exchange(
     if response is None or isinstance(step, Refuse):
         return Trial(exchange, facts, step)
     try:
-        exchange.open_response(response[0], response[1] or None)
+        answer, content = response
+        exchange.open_response(answer, content if exchange.reads_response_body(answer) else None)
         return Trial(exchange, facts, step, exchange.decide_response(facts, PAPER_MOMENT))
     except Unreadable as doubt:
         stopped = _stopped(engine, exchange, doubt, Direction.RESPONSE)

@@ -10,7 +10,7 @@ import msgspec
 from aiohttp import web
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
 
-from gateway.ingress.supervisor import Condition
+from gateway.ingress.condition import Condition
 from gateway.runtime.metrics import CONTENT_TYPE, PREFIX, render
 from gateway.runtime.settings import Listener
 

@@ -43,7 +43,8 @@ class Clients:
         if len(self.connections) >= self.limits.connections:
             return "overloaded"
         peer = connection.peer
-        if peer and not self._trusts(peer):
+        connection.trusted = self._trusts(peer)
+        if peer and not connection.trusted:
             if self._by_peer[peer] >= self.limits.connections_per_client:
                 return "too_many_connections"
             self._by_peer[peer] += 1

@@ -17,7 +17,7 @@ from gateway.ingress.clients import Clients
 from gateway.ingress.hops import ForwardedMode, add_forwarding, passed_before, strip_hop_by_hop
 from gateway.ingress.protocol import CLOSE, KEEP, ClientConnection, ClientRequest, Reply
 from gateway.ingress.relay import Relay
-from gateway.ingress.respond import head_bytes, refusal_bytes, switching_protocols
+from gateway.ingress.respond import field_lines, head_bytes, refusal_bytes, switching_protocols
 from gateway.ingress.settings import IngressSettings
 from gateway.ingress.translate import WireRequest, read_head
 from gateway.ingress.tunnel import accept_of, acceptance_fields, handshake_fields, run_tunnel
@@ -94,7 +94,7 @@ class _Exchange:
             forwarder.limits,
             scheme=connection.scheme,
             peer=connection.peer,
-            trusted=forwarder.forwarding.trusts(connection.peer),
+            trusted=connection.trusted,
         )
         self._check_way(wire)
         if wire.max_forwards == 0:
@@ -120,7 +120,7 @@ class _Exchange:
         if not upload.finished:
             await asyncio.sleep(0)  # the pool has cancelled the upload; let it let go of the body
         assert self._relay is not None
-        return KEEP if self._relay.keep_alive else CLOSE
+        return KEEP if self._relay.keep_alive and not forwarder.clients.draining else CLOSE
 
     def _check_way(self, wire: WireRequest) -> None:
         """Refuse what has come round in a loop, or was meant for another TLS host (RFC 9110 section 7.4)."""
@@ -226,7 +226,7 @@ class _Exchange:
     def _answer_options(self, wire: WireRequest) -> Reply:
         """The end of the way that Max-Forwards allows (RFC 9110 section 7.6.2)."""
         keep_alive = self._may_persist(wire) and self._request.payload.is_eof()
-        head = head_bytes(204, (_ALLOW,), framing=b"", dated=False, keep_alive=keep_alive, legacy=wire.legacy)
+        head = head_bytes(204, field_lines((_ALLOW,)), framing=b"", keep_alive=keep_alive, legacy=wire.legacy)
         self._connection.send(head)
         return KEEP if keep_alive else CLOSE
 

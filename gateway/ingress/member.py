@@ -15,13 +15,17 @@ COMMAND = (sys.executable, "-m", "gateway", "worker", "--control-fd")
 
 
 class Member:
-    """A worker process and the channel to it. Answers come in the order of the orders."""
+    """A worker process and the channel to it. Answers come in the order of the orders.
+
+    `unasked` is what the worker said without an order: its last status when it drains by itself.
+    """
 
     def __init__(self, process: asyncio.subprocess.Process, channel: Channel) -> None:
         self._process = process
         self._channel = channel
         self._waiting: deque[asyncio.Future[Answer | None]] = deque()
         self._gone = False
+        self.unasked: Answer | None = None
         self._reader = asyncio.create_task(self._read())
 
     @classmethod
@@ -65,6 +69,9 @@ class Member:
 
     async def _read(self) -> None:
         while (answer := await self._channel.answer()) is not None:
+            if not self._waiting:
+                self.unasked = answer
+                continue
             future = self._waiting.popleft()
             if not future.done():
                 future.set_result(answer)

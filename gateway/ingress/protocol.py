@@ -88,7 +88,11 @@ class ClientRequest:
 
 
 class ClientConnection(RequestHandler):
-    """Serves one connection; `clients` holds what all connections of the server share."""
+    """Serves one connection; `clients` holds what all connections of the server share.
+
+    `peer` is the client's address ("" on a unix socket) and `trusted` whether it may speak for others;
+    `server_name` is the host that TLS was asked for; `served` counts requests.
+    """
 
     __slots__ = (
         "_broken",
@@ -102,7 +106,10 @@ class ClientConnection(RequestHandler):
         "_tunnel_idle",
         "counted",
         "peer",
+        "scheme",
         "served",
+        "server_name",
+        "trusted",
         "upload",
     )
 
@@ -117,21 +124,17 @@ class ClientConnection(RequestHandler):
         self._stalled_since: float | None = None
         self.counted = False
         self.peer = ""
+        self.scheme = "http"
+        self.server_name: str | None = None
+        self.trusted = False
         self.served = 0
         self.upload: Upload | None = None
         self._tunnel_idle: Callable[[float], bool] | None = None
         self._end_tunnel: Callable[[], None] | None = None
 
     @property
-    def scheme(self) -> str:
-        return "https" if self.ssl_context else "http"
-
-    @property
-    def server_name(self) -> str | None:
-        """The host that TLS was asked for, if it was."""
-        if not self.ssl_context or self.transport is None:
-            return None
-        return getattr(self.transport.get_extra_info("ssl_object"), SNI, None)
+    def loop(self) -> asyncio.AbstractEventLoop:
+        return self._loop
 
     @property
     def idle(self) -> bool:
@@ -141,6 +144,10 @@ class ClientConnection(RequestHandler):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         peername = transport.get_extra_info("peername")
         self.peer = peername[0] if isinstance(peername, tuple) else ""
+        encrypted = transport.get_extra_info("ssl_object")
+        if encrypted is not None:
+            self.scheme = "https"
+            self.server_name = getattr(encrypted, SNI, None)
         code = self._clients.admit(self)
         if code is None:
             super().connection_made(transport)

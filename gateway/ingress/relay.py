@@ -3,10 +3,10 @@
 from collections.abc import AsyncIterator
 
 from gateway.ingress.protocol import ClientConnection
-from gateway.ingress.respond import CHUNKED, LAST_CHUNK, chunk, content_length, entity_fields, head_bytes
+from gateway.ingress.respond import CHUNKED, LAST_CHUNK, FieldLines, chunk, content_length, field_lines, head_bytes
 from gateway.ingress.upstream import UpstreamResponse
 from gateway.model.errors import Fault, Source
-from gateway.model.message import HeaderPairs, Outgoing
+from gateway.model.message import Outgoing
 
 _ANY_SIZE = 1 << 62
 
@@ -14,13 +14,12 @@ _ANY_SIZE = 1 << 62
 class Relay:
     """Writes one answer. `begun` tells whether its head is out, `sent` how many bytes of body went."""
 
-    __slots__ = ("_connection", "_dated", "_legacy", "_via", "begun", "keep_alive", "sent", "status", "unmarked_end")
+    __slots__ = ("_connection", "_legacy", "_via", "begun", "keep_alive", "sent", "status", "unmarked_end")
 
     def __init__(self, connection: ClientConnection, *, legacy: bool, keep_alive: bool, via: bytes) -> None:
         self._connection = connection
         self._legacy = legacy
         self._via = via
-        self._dated = False
         self.keep_alive = keep_alive
         self.begun = False
         self.sent = 0
@@ -42,46 +41,46 @@ class Relay:
             Fault: the upstream failed; the head may be out already.
         """
         self.status = outgoing.status
-        fields = entity_fields(outgoing.headers)
-        headers, length = fields.headers, fields.length
-        self._dated = fields.dated
+        fields = field_lines(outgoing.headers)
+        length = fields.length
         if without_body:
-            await self._send_bodyless(headers, length)
+            await self._send_bodyless(fields, length)
         elif outgoing.body is not None:
-            await self._send_whole(headers, outgoing.body)
+            await self._send_whole(fields, outgoing.body)
         elif response.complete and not first:
-            await self._send_whole(headers, await response.read(_ANY_SIZE))
+            await self._send_whole(fields, await response.read(_ANY_SIZE))
         elif length is not None:
-            await self._stream_counted(headers, _after(first, response), length)
+            await self._stream_counted(fields, _after(first, response), length)
         else:
-            await self._stream(headers, _after(first, response))
+            await self._stream(fields, _after(first, response))
 
-    def _head(self, headers: HeaderPairs, framing: bytes) -> bytes:
+    def _head(self, fields: FieldLines, framing: bytes) -> bytes:
         self.begun = True
         return head_bytes(
             self.status,
-            headers,
+            fields,
             framing=framing,
-            dated=self._dated,
             keep_alive=self.keep_alive,
             legacy=self._legacy,
             via=self._via,
         )
 
-    async def _send_bodyless(self, headers: HeaderPairs, length: int | None) -> None:
+    async def _send_bodyless(self, fields: FieldLines, length: int | None) -> None:
         """HEAD and 304 may say how long the body would be; 204 must not, 205 has none (RFC 9110 15.3.6)."""
         if self.status == 205:
             length = 0
         framing = b"" if length is None or self.status == 204 else content_length(length)
-        self._connection.send(self._head(headers, framing))
-        await self._connection.drain()
+        self._connection.send(self._head(fields, framing))
+        if self._connection.writing_paused:
+            await self._connection.drain()
 
-    async def _send_whole(self, headers: HeaderPairs, body: bytes) -> None:
-        self._connection.send(self._head(headers, content_length(len(body))) + body)
+    async def _send_whole(self, fields: FieldLines, body: bytes) -> None:
+        self._connection.send(self._head(fields, content_length(len(body))) + body)
         self.sent = len(body)
-        await self._connection.drain()
+        if self._connection.writing_paused:
+            await self._connection.drain()
 
-    async def _stream_counted(self, headers: HeaderPairs, pieces: AsyncIterator[bytes], length: int) -> None:
+    async def _stream_counted(self, fields: FieldLines, pieces: AsyncIterator[bytes], length: int) -> None:
         connection = self._connection
         head = b""
         async for piece in pieces:
@@ -89,24 +88,26 @@ class Relay:
             if self.sent > length:
                 break
             if not self.begun:
-                head = self._head(headers, content_length(length))
+                head = self._head(fields, content_length(length))
             connection.send(head + piece if head else piece)
             head = b""
-            await connection.drain()
+            if connection.writing_paused:
+                await connection.drain()
         if self.sent != length:
             raise Fault("upstream_broken", Source.UPSTREAM, "the answer has not the announced length")
 
-    async def _stream(self, headers: HeaderPairs, pieces: AsyncIterator[bytes]) -> None:
+    async def _stream(self, fields: FieldLines, pieces: AsyncIterator[bytes]) -> None:
         """Chunked; to a client of HTTP/1.0, whose connection's end then is the body's, as it is."""
         connection = self._connection
         if self._legacy:
             self.keep_alive = False
             self.unmarked_end = True
-        connection.send(self._head(headers, b"" if self._legacy else CHUNKED))
+        connection.send(self._head(fields, b"" if self._legacy else CHUNKED))
         async for piece in pieces:
             connection.send(piece if self._legacy else chunk(piece))
             self.sent += len(piece)
-            await connection.drain()
+            if connection.writing_paused:
+                await connection.drain()
         if not self._legacy:
             connection.send(LAST_CHUNK)
 

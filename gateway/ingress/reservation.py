@@ -5,6 +5,7 @@ socket cannot be bound twice, so the supervisor listens and its workers inherit 
 """
 
 import errno
+import fcntl
 import os
 import socket
 import stat
@@ -13,12 +14,17 @@ from pathlib import Path
 
 import msgspec
 
+from gateway.model.errors import GatewayError
 from gateway.runtime.settings import Listener
 
 UNIX_MODE = 0o660
 """Owner and group may connect: put the terminator in front into the gateway's group."""
 
 BACKLOG = 1024
+
+
+class StartupError(GatewayError):
+    """The gateway or a worker could not start; the text says why and what to do."""
 
 
 class Reservation:
@@ -144,3 +150,23 @@ def _answers(path: str) -> bool:
         except (ConnectionRefusedError, FileNotFoundError):
             return False
         return True
+
+
+def claim_state(state: Path) -> int:
+    """Hold a state directory as long as the returned descriptor is open; its file tells people the process id.
+
+    Raises:
+        StartupError: another supervisor holds it.
+        OSError: the directory cannot be written.
+    """
+    folder = state / "run"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    descriptor = os.open(folder / "supervisor.pid", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise StartupError("another gateway runs with this state directory") from None
+    os.ftruncate(descriptor, 0)
+    os.write(descriptor, b"%d\n" % os.getpid())
+    return descriptor

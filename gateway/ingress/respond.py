@@ -15,30 +15,33 @@ from gateway.model.message import HeaderPairs, Refusal
 
 _PHRASES = {status.value: status.phrase for status in HTTPStatus}
 _STATUS_LINES = {status: f"HTTP/1.1 {status} {_PHRASES.get(status, '')}\r\n".encode() for status in range(100, 1000)}
+_CLOSING = b"Connection: close\r\n"
 CHUNKED = b"Transfer-Encoding: chunked\r\n"
 LAST_CHUNK = b"0\r\n\r\n"
 
 
-class EntityFields(msgspec.Struct, gc=False):
-    """The fields of an admitted answer, apart from Content-Length, which becomes part of its framing."""
+class FieldLines(msgspec.Struct, gc=False):
+    """Fields as they go on the wire, apart from Content-Length, which becomes part of the framing."""
 
-    headers: HeaderPairs
+    parts: list[bytes]
     length: int | None
     dated: bool
 
 
-def entity_fields(headers: HeaderPairs) -> EntityFields:
-    """Take Content-Length out, which the engine leaves only where the content is the upstream's own."""
+def field_lines(headers: HeaderPairs) -> FieldLines:
+    """Write the fields of an admitted answer. The engine leaves Content-Length only where it is still true."""
+    parts: list[bytes] = []
     length: int | None = None
     dated = False
     for name, value in headers:
-        if len(name) == 14 and name.lower() == b"content-length":
+        size = len(name)
+        if size == 14 and name.lower() == b"content-length":
             length = int(value)
-        elif len(name) == 4 and name.lower() == b"date":
+            continue
+        if size == 4 and name.lower() == b"date":
             dated = True
-    if length is not None:
-        headers = tuple([line for line in headers if line[0].lower() != b"content-length"])
-    return EntityFields(headers, length, dated)
+        parts += (name, b": ", value, b"\r\n")
+    return FieldLines(parts, length, dated)
 
 
 class _Clock:
@@ -62,22 +65,12 @@ _CLOCK = _Clock()
 
 
 def head_bytes(
-    status: int, headers: HeaderPairs, *, framing: bytes, dated: bool, keep_alive: bool, legacy: bool, via: bytes = b""
+    status: int, fields: FieldLines, *, framing: bytes, keep_alive: bool, legacy: bool, via: bytes = b""
 ) -> bytes:
     """A response head with its empty line. `framing` and `via` are whole field lines or empty."""
-    lines = [_STATUS_LINES[status]]
-    for name, value in headers:
-        lines += (name, b": ", value, b"\r\n")
-    if not dated:
-        lines.append(_CLOCK.line())
-    lines.append(via)
-    lines.append(framing)
-    if not keep_alive:
-        lines.append(b"Connection: close\r\n")
-    elif legacy:
-        lines.append(b"Connection: keep-alive\r\n")
-    lines.append(b"\r\n")
-    return b"".join(lines)
+    date = b"" if fields.dated else _CLOCK.line()
+    persistence = b"" if keep_alive and not legacy else b"Connection: keep-alive\r\n" if keep_alive else _CLOSING
+    return b"".join((_STATUS_LINES[status], *fields.parts, date, via, framing, persistence, b"\r\n"))
 
 
 def content_length(size: int) -> bytes:
@@ -93,9 +86,8 @@ def refusal_bytes(refusal: Refusal, *, keep_alive: bool, legacy: bool = False, w
     """The gateway's own answer, whole. `without_body` answers HEAD."""
     head = head_bytes(
         refusal.status,
-        refusal.headers,
+        field_lines(refusal.headers),
         framing=content_length(len(refusal.body)),
-        dated=False,
         keep_alive=keep_alive,
         legacy=legacy,
     )
@@ -105,4 +97,6 @@ def refusal_bytes(refusal: Refusal, *, keep_alive: bool, legacy: bool = False, w
 def switching_protocols(headers: HeaderPairs, via: bytes) -> bytes:
     """The head of a 101 that lets a WebSocket begin (RFC 6455 section 4.2.2)."""
     upgrade = b"Connection: Upgrade\r\nUpgrade: websocket\r\n"
-    return head_bytes(101, headers, framing=upgrade, dated=True, keep_alive=True, legacy=False, via=via)
+    fields = field_lines(headers)
+    fields.dated = True  # interim answers need no Date
+    return head_bytes(101, fields, framing=upgrade, keep_alive=True, legacy=False, via=via)

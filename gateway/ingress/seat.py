@@ -6,10 +6,9 @@ import signal
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from gateway.ingress.control import Adopt, Done, Drain, Failed, LoadCertificates, Report, Start, Status
+from gateway.ingress.control import Adopt, Answer, Done, Drain, Failed, LoadCertificates, Report, Start, Status
 from gateway.ingress.member import COMMAND, Member
-from gateway.ingress.reservation import Reservation
-from gateway.model.errors import GatewayError
+from gateway.ingress.reservation import Reservation, StartupError
 from gateway.runtime.metrics import Snapshot, ended, merge
 from gateway.runtime.settings import Settings
 
@@ -20,10 +19,6 @@ CLOSING_PATIENCE = 10.0  # on top of limits.drain_timeout, for the ledger's last
 FIRST_BACKOFF = 0.1
 LONGEST_BACKOFF = 10.0
 STEADY_SECONDS = 30.0  # a worker that lived this long restarts without delay
-
-
-class StartupError(GatewayError):
-    """The gateway or a worker could not start; the text says why and what to do."""
 
 
 class Orders(Protocol):
@@ -105,7 +100,7 @@ class Seat:
         while self._member is not None:
             started = loop.time()
             status = await self._member.exit_status()
-            self._count_out()
+            self._count_out(self._member.unasked)
             self._member = None
             if self._leaving.is_set():
                 self._clean = self._clean and status == 0
@@ -128,7 +123,9 @@ class Seat:
                 backoff = min(backoff * 2, LONGEST_BACKOFF)
         return backoff
 
-    def _count_out(self) -> None:
+    def _count_out(self, last: Answer | None) -> None:
+        if isinstance(last, Status):
+            self._present = last.metrics
         self._past = merge([self._past, ended(self._present)])
         self._present = Snapshot()
         self.policy = ""

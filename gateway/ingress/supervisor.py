@@ -7,7 +7,6 @@ Whatever fails is logged with its diagnostics, and the last good state stays.
 
 import asyncio
 import contextlib
-import fcntl
 import os
 import signal
 from collections.abc import Iterator, Sequence
@@ -16,37 +15,18 @@ from typing import Any
 
 import msgspec
 
-from gateway.ingress.control import Status
+from gateway.ingress.condition import Condition
 from gateway.ingress.member import COMMAND
-from gateway.ingress.reservation import Reservation
-from gateway.ingress.seat import Seat, StartupError
+from gateway.ingress.reservation import Reservation, StartupError, claim_state
+from gateway.ingress.seat import Seat
 from gateway.model.errors import ConfigError, Diagnostic, Severity, StoreDown
 from gateway.policy.policy import Policy
 from gateway.runtime.metrics import Snapshot, ended, merge
-from gateway.runtime.reload import Fingerprint, fingerprint, keep_policy, load_directory, today
+from gateway.runtime.reload import fingerprint, keep_policy, today
 from gateway.runtime.settings import Listener, Settings
-from gateway.runtime.settings_file import check_recipients, load_settings
+from gateway.runtime.sources import Sources
 
 WATCH_SECONDS = 1.0
-_FIXED = ("admin", "state", "deployment")
-
-
-class Condition(msgspec.Struct, frozen=True):
-    """How all workers are at one moment: the digest that should be in force, and each slot's status."""
-
-    policy: str
-    workers: dict[str, Status | None]
-    restarts: int
-    reloads: dict[str, int]
-    metrics: Snapshot
-
-    @property
-    def ready(self) -> bool:
-        """Whether every worker runs the policy in force with a ledger and consent store that answer."""
-        return bool(self.workers) and all(
-            status is not None and status.ledger and status.consent and status.policy == self.policy
-            for status in self.workers.values()
-        )
 
 
 class Supervisor:
@@ -69,7 +49,7 @@ class Supervisor:
         self.date = today()
         self._policy = policy
         self._log = log
-        self._settings_file = settings_file
+        self._sources = Sources(settings_file)
         self._command = command
         self._seats: list[Seat] = []
         self._leaving: dict[asyncio.Task[None], Seat] = {}
@@ -81,7 +61,7 @@ class Supervisor:
         self._reservation = Reservation([])
         self._reloading = asyncio.Lock()
         self._stopping = asyncio.Event()
-        self._known = self._fingerprints()
+        self._known = self._sources.fingerprint(settings)
         self._authorities = fingerprint(settings.authority_paths())
 
     @property
@@ -101,14 +81,16 @@ class Supervisor:
             OSError: an address cannot be bound.
             StoreDown: the policy cannot be kept.
         """
-        self._lock = _claim(Path(self.settings.state))
-        keep_policy(Path(self.settings.state), self._policy)
-        self._reservation = Reservation.take(self.settings.listeners)
-        self.listeners = self._reservation.listeners
+        state = Path(self.settings.state)
+        self._lock = claim_state(state)
         try:
+            keep_policy(state, self._policy)
+            self._reservation = Reservation.take(self.settings.listeners)
+            self.listeners = self._reservation.listeners
             self._seats = await self._open_seats(self.settings, self._reservation)
-        except StartupError:
+        except (StartupError, StoreDown, OSError):
             self._reservation.close()
+            os.close(self._lock)
             raise
 
     async def condition(self) -> Condition:
@@ -209,7 +191,7 @@ class Supervisor:
         async with self._reloading:
             if self._stopping.is_set():
                 return False
-            self._known = self._fingerprints()
+            self._known = self._sources.fingerprint(self.settings)
             try:
                 await self._reload()
             except ConfigError as error:
@@ -224,7 +206,8 @@ class Supervisor:
             return False
 
     async def _reload(self) -> None:
-        settings, policy, warnings = await asyncio.to_thread(self._read_again)
+        settings, policy, warnings = await asyncio.to_thread(self._sources.read, self.settings, self._policy)
+        keep_policy(Path(settings.state), policy)
         self._show(warnings)
         before = self._policy, self.date
         self._policy, self.date = policy, today()
@@ -242,38 +225,11 @@ class Supervisor:
         self._authorities = authorities
         self._log.info("settings in force", policy=self.policy, routes=self.routes, workers=settings.workers)
 
-    def _read_again(self) -> tuple[Settings, Policy, list[Diagnostic]]:
-        settings, warnings = self.settings, list[Diagnostic]()
-        if self._settings_file is not None:
-            settings, warnings = load_settings(self._settings_file)
-            self._refuse_fixed(settings)
-        policy = self._policy
-        if settings.rules is not None:
-            policy, more = load_directory(Path(settings.rules))
-            warnings = [*warnings, *more]
-            contradictions = check_recipients(settings, policy, str(self._settings_file))
-            if contradictions:
-                raise ConfigError([*warnings, *contradictions])
-            keep_policy(Path(settings.state), policy)
-        return settings, policy, warnings
-
     async def _load_certificates(self) -> None:
         if self.settings.certificate_paths():
             loaded = await asyncio.gather(*(seat.load_certificates() for seat in self._seats))
             if not all(loaded):
                 raise StartupError("the certificates cannot be used")
-
-    def _refuse_fixed(self, settings: Settings) -> None:
-        changed = [name for name in _FIXED if getattr(settings, name) != getattr(self.settings, name)]
-        if changed:
-            message = "'{}' cannot change while the gateway runs"
-            file = str(self._settings_file)
-            raise ConfigError(
-                [
-                    Diagnostic(file, 1, 1, "PG917", Severity.ERROR, message.format(name), "restart the gateway")
-                    for name in changed
-                ]
-            )
 
     def _show(self, diagnostics: list[Diagnostic]) -> None:
         for diagnostic in diagnostics:
@@ -284,8 +240,9 @@ class Supervisor:
         """Hand the policy to every worker that runs another one; one that cannot take it is asked again later."""
         behind = [seat for seat in self._seats if seat.policy != self.policy]
         if behind:
-            await asyncio.gather(*(seat.adopt() for seat in behind))
-            self._log.info("policy in force", policy=self.policy, routes=self.routes)
+            adopted = await asyncio.gather(*(seat.adopt() for seat in behind))
+            if all(adopted):
+                self._log.info("policy in force", policy=self.policy, routes=self.routes)
 
     async def _replace_workers(self, settings: Settings) -> None:
         """A complete new set of workers first, then the old ones drain; on an error nothing has changed."""
@@ -306,7 +263,7 @@ class Supervisor:
         seen = self._known
         while True:
             await asyncio.sleep(WATCH_SECONDS)
-            now = await asyncio.to_thread(self._fingerprints)
+            now = await asyncio.to_thread(self._sources.fingerprint, self.settings)
             if now != seen:
                 seen = now
             elif now != self._known:
@@ -314,28 +271,3 @@ class Supervisor:
             elif any(seat.policy not in ("", self.policy) for seat in self._seats):
                 async with self._reloading:
                     await self._adopt()
-
-    def _fingerprints(self) -> Fingerprint:
-        """Of everything whose change asks for a reload."""
-        settings = self.settings
-        paths = [*settings.certificate_paths(), *settings.authority_paths()]
-        if settings.rules is not None:
-            paths.append(Path(settings.rules))
-        if self._settings_file is not None:
-            paths.append(self._settings_file)
-        return fingerprint(paths)
-
-
-def _claim(state: Path) -> int:
-    """Hold the state directory for this supervisor; the process id stands in the file for people."""
-    folder = state / "run"
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor = os.open(folder / "supervisor.pid", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        raise StartupError("another gateway runs with this state directory") from None
-    os.ftruncate(descriptor, 0)
-    os.write(descriptor, b"%d\n" % os.getpid())
-    return descriptor

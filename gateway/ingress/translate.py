@@ -14,7 +14,7 @@ from collections.abc import Mapping
 import msgspec
 from aiohttp.http_parser import RawRequestMessage
 
-from gateway.ingress.hops import strip_request
+from gateway.ingress.hops import FORWARDING, HOP_BY_HOP, strip_request
 from gateway.ingress.target import host_of, read_target
 from gateway.model.errors import Fault, Source
 from gateway.model.limits import Limits
@@ -29,6 +29,8 @@ _SINGLE_VALUED = frozenset(
         b"sec-websocket-key", b"sec-websocket-version", b"transfer-encoding", b"user-agent",
     }
 )  # fmt: skip
+_NEVER_AS_IT_IS = HOP_BY_HOP | FORWARDING | {b"expect"}
+"""With none of these, and no name that could be the twin of one, the fields go on as they are."""
 _DIGITS_AT_MOST = 18
 
 
@@ -78,6 +80,9 @@ def read_head(message: RawRequestMessage, limits: Limits, *, scheme: str, peer: 
     if max_forwards:
         lines = tuple((k, b"%d" % (max_forwards - 1) if k.lower() == b"max-forwards" else v) for k, v in lines)
     has_body = chunked or bool(length)
+    key = b"" if legacy or b"upgrade" not in fields else _websocket_key(method, lines, fields, has_body=has_body)
+    # aiohttp's parser loses what follows an upgrade that it does not know in the same piece of input.
+    keep_alive = not message.should_close and (bool(key) or not message.upgrade)
     return WireRequest(
         RequestHead(
             method,
@@ -90,9 +95,9 @@ def read_head(message: RawRequestMessage, limits: Limits, *, scheme: str, peer: 
         ),
         length,
         legacy,
-        not message.should_close,
+        keep_alive,
         b"expect" in fields and _expects_continue(fields[b"expect"], legacy=legacy),
-        b"" if legacy or b"upgrade" not in fields else _websocket_key(method, lines, fields, has_body=has_body),
+        key,
         header_values(lines, b"via") if b"via" in fields else [],
         max_forwards,
         authority or b"",
@@ -103,7 +108,7 @@ def _by_name(lines: HeaderPairs, limits: Limits) -> dict[bytes, bytes]:
     """Field values by lower-case name; of repeated fields the last, and none of these may stand only once."""
     names = [name.lower() for name, _ in lines]
     values = [value for _, value in lines]
-    if sum(map(len, names)) + sum(map(len, values)) + 4 * len(names) > limits.headers_total:
+    if len(b"".join(names)) + len(b"".join(values)) + 4 * len(names) > limits.headers_total:
         raise _fault("headers_too_large", "all header fields together are over the limit")
     fields = dict(zip(names, values, strict=True))
     if len(fields) != len(names):
@@ -115,10 +120,10 @@ def _by_name(lines: HeaderPairs, limits: Limits) -> dict[bytes, bytes]:
 
 def _onward(lines: HeaderPairs, fields: Mapping[bytes, bytes], *, trusted: bool) -> HeaderPairs:
     """What may go on: neither this hop's fields, nor Expect, which is answered here."""
-    lines = strip_request(lines, trusted=trusted)
-    if b"expect" not in fields:
+    every = b" ".join(fields)
+    if _NEVER_AS_IT_IS.isdisjoint(fields) and b"_" not in every and b"x-forwarded" not in every:
         return lines
-    return tuple([line for line in lines if line[0].lower() != b"expect"])
+    return tuple([line for line in strip_request(lines, trusted=trusted) if line[0].lower() != b"expect"])
 
 
 def _fault(code: str, why: str) -> Fault:
@@ -170,7 +175,7 @@ def _websocket_key(method: str, lines: HeaderPairs, fields: Mapping[bytes, bytes
 
     Any other protocol in Upgrade, h2c above all, is as if it had not been offered.
     """
-    if b"upgrade" not in _tokens(lines, b"connection") or b"websocket" not in _tokens(lines, b"upgrade"):
+    if b"upgrade" not in _tokens(lines, b"connection") or _tokens(lines, b"upgrade") != {b"websocket"}:
         return b""
     key = fields.get(b"sec-websocket-key", b"")
     try:

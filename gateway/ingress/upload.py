@@ -4,7 +4,6 @@ The clock runs only while the gateway waits for the client, so that a slow upstr
 against it. No timer is set per request: the server's sweep asks `overdue` once in a while.
 """
 
-import asyncio
 from collections.abc import AsyncIterator, Iterable
 from typing import TYPE_CHECKING
 
@@ -36,7 +35,7 @@ class Upload:
         self._payload = payload
         self._limits = limits
         self._expects_continue = expects_continue
-        self._loop = asyncio.get_running_loop()
+        self._loop = connection.loop
         self._waiting_since: float | None = None
         self._waited = 0.0
 

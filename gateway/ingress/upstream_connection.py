@@ -26,6 +26,8 @@ from gateway.model.message import ResponseHead
 
 _INTERIM_AT_MOST = 8
 _NEVER = math.inf
+_AT_ONCE = 64 * 1024
+"""Bytes of a request that any upstream's socket takes in one go."""
 
 
 class Dropped(Fault):
@@ -63,6 +65,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._response: UpstreamResponse | None = None
         self._strict = self._upgrade = self._answered = False
         self._interims = 0
+        self._unsent: float = 0
 
     # The pool's side
 
@@ -85,6 +88,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._upgrade = upgrade
         self._answered = False
         self._interims = 0
+        self._unsent = 0 if len(request) < _AT_ONCE else math.inf
         self._waiter = self._loop.create_future()
         self.deadline = self._loop.time() + self._limits.upstream_first_byte_timeout
         self._transport.write(request)
@@ -97,9 +101,19 @@ class UpstreamConnection(asyncio.Protocol):
         self._upload.add_done_callback(self._upload_done)
 
     def expire(self) -> None:
-        """The deadline has passed: give up what is under way, or the idle connection."""
+        """The deadline has passed: give up what is under way, or the idle connection.
+
+        A large request on its way to a slow upstream has time as long as some of it goes out.
+        """
         if self._waiter is None and self._response is None:
             self.abort()
+            return
+        left = self._transport.get_write_buffer_size() if self._transport is not None else 0
+        if left < self._unsent:
+            self._unsent = left
+            limits = self._limits
+            wait = limits.upstream_idle_timeout if left else limits.upstream_first_byte_timeout
+            self.deadline = self._loop.time() + wait
         else:
             self.fail(Fault("upstream_timeout", Source.UPSTREAM, "the upstream did not answer in time"))
 
@@ -162,6 +176,7 @@ class UpstreamConnection(asyncio.Protocol):
         """Wait until the upstream has taken enough; a stall counts against the idle timeout."""
         while self._writable is not None and not self._closed:
             if self._waiter is not None:
+                self._unsent = math.inf
                 self._touch()
             await self._writable
         if self._waiter is not None:
@@ -169,6 +184,7 @@ class UpstreamConnection(asyncio.Protocol):
 
     def upload_finished(self) -> None:
         if self._waiter is not None:
+            self._unsent = 0
             self.deadline = self._loop.time() + self._limits.upstream_first_byte_timeout
 
     def _upload_done(self, task: asyncio.Task[None]) -> None:

@@ -150,4 +150,8 @@ def _unsupported(text: str, position: int) -> tuple[str, int, str]:
         return "array slices are not supported", position + 1, "use '[*]' or single indexes"
     if re.match(r"\[[^\]]*,", rest):
         return "unions of selectors are not supported", position + 1, "write one address for each"
-    return f"cannot read '{rest[:20]}' as a step of the path", position + 1, "steps are '.name', ['name'], [0], [*] or '..'"
+    return (
+        f"cannot read '{rest[:20]}' as a step of the path",
+        position + 1,
+        "steps are '.name', ['name'], [0], [*] or '..'",
+    )

@@ -36,7 +36,7 @@ class ConfigError(GatewayError):
         self.diagnostics = sorted(diagnostics)
 
 
-class Unreadable(GatewayError):
+class Unreadable(GatewayError):  # noqa: N818 - the word of the glossary
     """A document cannot be read without doubt. `why` is fixed text without any value."""
 
     def __init__(self, posture: Posture, why: str) -> None:
@@ -54,7 +54,7 @@ class Source(StrEnum):
     STORE = "store"
 
 
-class Fault(GatewayError):
+class Fault(GatewayError):  # noqa: N818 - the word of the glossary
     """A failure at run time.
 
     `code` is a posture or a word of `engine.refusals`; `why` is fixed text, safe to show.
@@ -69,7 +69,7 @@ class Fault(GatewayError):
         self.close = close
 
 
-class StoreDown(GatewayError):
+class StoreDown(GatewayError):  # noqa: N818 - the word of the glossary
     """A store (consent, keys, ledger) did not answer or could not write."""
 
     def __init__(self, posture: Posture, why: str) -> None:

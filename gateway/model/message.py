@@ -59,4 +59,5 @@ class Refusal(msgspec.Struct, frozen=True, gc=False):
 
 def header_values(headers: HeaderPairs, name: bytes) -> list[bytes]:
     """Every value of the field `name` (given in lower case), in the order of the message."""
-    return [value for key, value in headers if key.lower() == name]
+    size = len(name)
+    return [value for key, value in headers if len(key) == size and key.lower() == name]

@@ -157,8 +157,9 @@ class _Reader:
             return []
         pairs: list[tuple[bytes, bytes]] = []
         for name, given in value.items():
-            for each in given if isinstance(given, list) else [given]:
-                pairs.append((name.encode(), str(each).encode()))
+            pairs.extend(
+                (name.encode(), str(each).encode()) for each in (given if isinstance(given, list) else [given])
+            )
         return pairs
 
     def _facts(self, node: Node | None) -> CaseFacts:

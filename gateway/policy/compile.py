@@ -84,16 +84,14 @@ def digest_of(files: Mapping[str, str]) -> str:
 def _read(files: Mapping[str, str], known: Declarations, report: Report) -> list[DraftRoute]:
     reader = Reader(report)
     drafts: list[DraftRoute] = []
-    routes_written = 0
     for name in sorted(files):
         root = read_source(name, files[name], report)
         if root is not None:
             keys = reader.keys(root, schema.FILE)
             _read_declarations(reader, keys, known)
             written = reader.items(keys["routes"], "'routes'") if "routes" in keys else ()
-            routes_written += len(written)
             drafts.extend(draft for node in written if (draft := read_route(reader, node, known)))
-    if not routes_written and not report.broken:
+    if not drafts and not report.failed:
         place = Place(min(files, default="rules"), 1, 1)
         report.add("PG112", place, "no file has a route, so every request would be refused", "add 'routes:'")
     return drafts

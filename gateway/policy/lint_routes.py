@@ -92,11 +92,11 @@ def _lint_reach(candidate: _Candidate, tries: dict[str, _Step], report: Report) 
 
 
 def _shadow(candidate: _Candidate, method: str, root: _Step) -> _Candidate | None:
-    for other, same_pattern in _earlier(root, candidate.match.pattern.segments, 0, tied=True):
+    for other, same_pattern in _tried(root, candidate.match.pattern.segments, 0, same=True):
+        if other is candidate:
+            break
         methods = other.match.methods
         if same_pattern:
-            if other is candidate:
-                return None
             if method in methods or (method == ANY_METHOD and not methods):
                 return other
         elif not methods or method in methods or (method == "HEAD" and "GET" in methods):
@@ -104,32 +104,24 @@ def _shadow(candidate: _Candidate, method: str, root: _Step) -> _Candidate | Non
     return None
 
 
-def _earlier(step: _Step, segments: Sequence[Segment], depth: int, *, tied: bool) -> Iterator[tuple[_Candidate, bool]]:
+def _tried(step: _Step, segments: Sequence[Segment], depth: int, *, same: bool) -> Iterator[tuple[_Candidate, bool]]:
     """Routes that cover all the paths of a pattern, in the order in which the router tries them.
 
-    `tied` says that the edges so far are those of the pattern itself: then only edges that come no
-    later than the pattern's own can hide it. The flag of a result says that the patterns are equal.
+    The pattern's own routes are among them: what comes after those cannot hide anything. `same` says
+    that the edges so far are those of the pattern itself; the flag of a result, that all of them are.
     """
     if depth == len(segments):
-        yield from ((route, tied) for route in step.ended)
-        if not tied and (rest := step.open.get((Rank.REST, b""))):
+        yield from ((route, same) for route in step.ended)
+        if rest := step.open.get((Rank.REST, b"")):
             yield from ((route, False) for route in rest.ended)
         return
     segment = segments[depth]
     own = _edge(segment)
     for edge, child in step.beside(segment):
-        if edge == own:
-            if segment.rank is Rank.REST:
-                yield from ((route, tied) for route in child.ended)
-            else:
-                yield from _earlier(child, segments, depth + 1, tied=tied)
-            if tied:
-                return
-        elif edge[0] is Rank.REST:
-            if not tied:
-                yield from ((route, False) for route in child.ended)
-        elif (not tied or edge[0] <= segment.rank) and _covers(edge, segment):
-            yield from _earlier(child, segments, depth + 1, tied=False)
+        if edge[0] is Rank.REST:
+            yield from ((route, same and edge == own) for route in child.ended)
+        elif edge == own or _covers(edge, segment):
+            yield from _tried(child, segments, depth + 1, same=same and edge == own)
 
 
 def _rank(item: tuple[tuple[Rank, bytes | str], _Step]) -> Rank:
@@ -141,16 +133,10 @@ def _edge(segment: Segment) -> tuple[Rank, bytes | str]:
 
 
 def _covers(edge: tuple[Rank, bytes | str], segment: Segment) -> bool:
-    """Whether an edge lets through every text that the segment matches."""
-    rank, text = edge
-    if segment.rank is Rank.REST:
+    """Whether an open edge lets through every text that the segment matches."""
+    if segment.rank is Rank.REST or (segment.rank is Rank.LITERAL and not segment.literal):
         return False
-    if segment.rank is Rank.LITERAL and segment.literal == b"":
-        return False
-    if rank in (Rank.NAME, Rank.STAR):
-        return True
-    if rank is Rank.REGEX:
-        if text in _MATCHES_ALL:
-            return True
-        return segment.rank is Rank.LITERAL and bool(compile_regex(str(text)).fullmatch(segment.literal))
-    return False
+    rank, regex = edge
+    if rank is Rank.REGEX and regex not in _MATCHES_ALL:
+        return segment.rank is Rank.LITERAL and bool(compile_regex(str(regex)).fullmatch(segment.literal))
+    return True

@@ -65,7 +65,11 @@ class PatternError(ValueError):
 
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_DECODED = "write the path decoded, as the application sees it"
+_HINTS = {
+    "%": "write the path decoded, as the application sees it",
+    "?": "address the query with 'query:NAME'",
+    ";": "leave the parameters out: they are not compared",
+}
 
 
 def parse_path(text: str) -> PathPattern:
@@ -114,9 +118,8 @@ def _segment(piece: str, start: int, *, last: bool) -> Segment:
         raise PatternError("PG210", "empty segments and dot segments never match", start, "leave the segment out")
     found = re.search(r"[{}*%;\\?#\x00-\x1f]", piece)
     if found:
-        hints = {"%": _DECODED, "?": "address the query with 'query:NAME'", ";": "leave the parameters out: they are not compared"}
         message = f"'{found[0]}' cannot stand inside a segment"
-        hint = hints.get(found[0], "a segment is text, '{name}', '{name:regex}', '*' or '**', each as a whole")
+        hint = _HINTS.get(found[0], "a segment is text, '{name}', '{name:regex}', '*' or '**', each as a whole")
         raise PatternError("PG210", message, start + found.start(), hint)
     return Segment(Rank.LITERAL, literal=piece.encode(), column=start)
 

@@ -115,4 +115,4 @@ class Policy(msgspec.Struct, frozen=True):
     files: Mapping[str, str]
 
 
-DEFAULT_POSTURES: Mapping[Posture, str] = MappingProxyType({posture: "block" for posture in Posture})
+DEFAULT_POSTURES: Mapping[Posture, str] = MappingProxyType(dict.fromkeys(Posture, "block"))

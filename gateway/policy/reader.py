@@ -93,7 +93,7 @@ class Reader:
         found = self.scalar(node, noun)
         if found is None:
             return None
-        if re.search(pattern, found.text) is None:
+        if re.fullmatch(pattern, found.text) is None:
             self.report.add("PG108", found, f"'{found.text}' cannot be {noun}", hint)
             return None
         return found.text

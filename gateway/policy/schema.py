@@ -27,10 +27,6 @@ class Shape(msgspec.Struct, frozen=True):
     noun: str
     keys: tuple[Key, ...]
 
-    @property
-    def names(self) -> tuple[str, ...]:
-        return tuple(key.name for key in self.keys)
-
 
 SIMPLE_ACTIONS = ("keep", "drop", "blank", "mask", "hash", "pseudonym", "block")
 """Actions that can be written as one word."""
@@ -183,9 +179,7 @@ SECTION = Shape(
         Key("detect", {}, "Detectors for what no address names.", later=True),
     ),
 )
-REST = Shape(
-    "rest", "'rest'", tuple(Key(part, _words(list(Rest)), f"The rest of the {part}.") for part in Part)
-)
+REST = Shape("rest", "'rest'", tuple(Key(part, _words(list(Rest)), f"The rest of the {part}.") for part in Part))
 FIELD = Shape(
     "field",
     "a field",

@@ -17,7 +17,7 @@ from gateway.engine.refusals import ANSWERS
 from gateway.model.errors import Fault, GatewayError, Source, StoreDown, Unreadable
 from gateway.model.facts import Facts
 from gateway.model.message import Outgoing, Refusal, RequestHead, ResponseHead
-from gateway.model.words import Direction, Kind, Posture
+from gateway.model.words import Direction, Posture
 from gateway.policy.policy import Policy
 from gateway.runtime.moments import Moments
 from gateway.runtime.parts import BodyEditor

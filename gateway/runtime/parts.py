@@ -59,5 +59,3 @@ class BodyEditor:
             events=self._decision.events,
         )
         await ledger.commit(*entry)
-
-

@@ -2,12 +2,14 @@
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from gateway.audit import segment as segment_module
 from gateway.audit.commit import GroupWriter
+from gateway.audit.lines import timestamp
 from gateway.audit.recovery import finish, publish_key, recover
 from gateway.audit.verify import verify_directory
 from gateway.crypto.sign import SigningKey
@@ -20,13 +22,15 @@ class Logs:
 
     def __init__(self, slot: Path) -> None:
         self.slot = slot
+        self.now = ""
         self.key = SigningKey(ORIGIN, bytes(range(32)))
 
     def record(self, request: str, **more: object) -> tuple[bytes, bytes]:
         fields = [{"class": "user.name", "count": 1, "purpose": "service", "reason": "listed"}]
-        before = b'{"caller":"anonymous","direction":"request","fields":%b,' % json.dumps(
-            fields, separators=(",", ":")
-        ).encode()
+        before = (
+            b'{"caller":"anonymous","direction":"request","fields":%b,'
+            % json.dumps(fields, separators=(",", ":")).encode()
+        )
         after = {
             "kind": "collect",
             "recipient": "shop",
@@ -37,6 +41,13 @@ class Logs:
             "version": 1,
         } | more
         return before, json.dumps(dict(sorted(after.items())), separators=(",", ":")).encode()[1:]
+
+    def short(self, request: str) -> tuple[bytes, bytes]:
+        """As little as a record can be, for tests that go through its bytes one by one."""
+        return (
+            b"{",
+            b'"kind":"count","request":"%b","time":"2026-11-23T13:07:25.123456Z","version":1}' % request.encode(),
+        )
 
     def start(self, slot: Path | None = None, *, segment_bytes: int = 1 << 20, origin: str = ORIGIN) -> GroupWriter:
         slot = slot or self.slot
@@ -50,17 +61,21 @@ class Logs:
             opened={"program": "test"},
             segment_bytes=segment_bytes,
             segment_seconds=3600,
+            clock=lambda: self.now or timestamp(),
         )
         writer.start(recovered.cuts)
         publish_key(slot, self.key)
         finish(slot, origin, self.key, recovered)
         return writer
 
-    def write(self, groups: int = 3, each: int = 2, *, segment_bytes: int = 1 << 20, close: bool = True) -> GroupWriter:
+    def write(
+        self, groups: int = 3, each: int = 2, *, segment_bytes: int = 1 << 20, close: bool = True, short: bool = False
+    ) -> GroupWriter:
         """A log of `groups` groups; closed, or let go as by a process that dies."""
         writer = self.start(segment_bytes=segment_bytes)
         for group in range(groups):
-            writer.append([self.record(f"{group}.{n}") for n in range(each)])
+            record = self.short if short else self.record
+            writer.append([record(f"{group}.{n}") for n in range(each)])
             writer.seal_finished()
         if close:
             writer.close()
@@ -78,6 +93,11 @@ class Logs:
                 line = json.loads(raw)
                 assert by_index.setdefault(line["index"], line) == line
         return [by_index[index] for index in sorted(by_index)]
+
+    def rewrite(self, path: Path, change: Callable[[list[bytes]], list[bytes]]) -> None:
+        """Change the list of lines of a file."""
+        lines = path.read_bytes().rstrip(b"\0").split(b"\n")[:-1]
+        path.write_bytes(b"".join(line + b"\n" for line in change(lines)))
 
     def verdict(self, **options: object) -> str:
         options.setdefault("allow_unanchored", True)

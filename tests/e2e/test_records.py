@@ -43,6 +43,9 @@ def load(port: int, connections: int, each: int, queue) -> None:
                 assert head.startswith(b"HTTP/1.1 200"), head
                 assert body == b'{"email":"ann@example.com"}', body
                 seen.append(_RECORD.search(head)[1])
+                if b"Connection: close" in head:
+                    writer.close()
+                    reader, writer = await asyncio.open_connection("127.0.0.1", port)
             writer.close()
         except (ConnectionError, asyncio.IncompleteReadError):
             pass
@@ -81,9 +84,13 @@ def ledger_lines(state):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_200000_requests_leave_200000_records(tmp_path):
     total, connections = 200_000, 64
-    with RecordingUpstream(answer=ANSWER) as shop, GatewayProcess(tmp_path, rules(ROUTES, shop.url), workers=2) as gateway:
+    with (
+        RecordingUpstream(answer=ANSWER) as shop,
+        GatewayProcess(tmp_path, rules(ROUTES, shop.url), workers=2) as gateway,
+    ):
         seen = finish_load(*start_load(gateway.port, connections, total // connections))
         metrics = urllib.request.urlopen(gateway.admin + "/metrics", timeout=10).read().decode()
     report = cli("audit", "verify", gateway.state, "--allow-unanchored", "--json")

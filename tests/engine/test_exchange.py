@@ -25,7 +25,9 @@ routes:
         $.internal: {is: account, for: service, as: drop}
       rest: pass
 """
-BODY = b'{"email":"ann@example.com", "born":"1990-01-02","phone":"+49 30 1234567","note":"x","n":12345678901234567890.10}'
+BODY = (
+    b'{"email":"ann@example.com", "born":"1990-01-02","phone":"+49 30 1234567","note":"x","n":12345678901234567890.10}'
+)
 
 
 def refused_as(trial):
@@ -92,7 +94,11 @@ def test_two_different_people_in_one_subject_field_are_nobody():
 
 
 def test_the_response_is_pseudonymised_for_the_caller():
-    answer = (200, (*JSON, (b"ETag", b'"v1"'), (b"Content-MD5", b"x")), b'{"email":"ann@example.com","internal":1,"ok":true}')
+    answer = (
+        200,
+        (*JSON, (b"ETag", b'"v1"'), (b"Content-MD5", b"x")),
+        b'{"email":"ann@example.com","internal":1,"ok":true}',
+    )
     trial = run(engine(SIGN_UP), body=BODY, response=answer)
 
     step = trial.response
@@ -169,8 +175,11 @@ def test_rest_block_refuses_unlisted_values():
 
 
 def test_an_expired_contract_refuses_everything():
-    rules = SIGN_UP.replace("routes:", "  late:\n    role: processor\n    upstream: http://127.0.0.1:1\n"
-                            "    contract: {ref: C, expires: 2026-01-01}\nroutes:").replace("to: shop", "to: late")
+    rules = SIGN_UP.replace(
+        "routes:",
+        "  late:\n    role: processor\n    upstream: http://127.0.0.1:1\n"
+        "    contract: {ref: C, expires: 2026-01-01}\nroutes:",
+    ).replace("to: shop", "to: late")
     step = run(engine(rules), body=BODY).request
 
     assert step.refusal.code == "contract_expired"

@@ -1,7 +1,7 @@
 """A worker that serves nothing: speaks the control protocol, and misbehaves as files beside the state ask it to.
 
 `state/refuse-SLOT` refuses to start, `state/die-SLOT` exits at once, `state/deaf-SLOT` answers no
-report, `state/stuck` ignores that it should drain.
+report, `state/leave-SLOT` ends by itself, `state/stuck` ignores that it should drain.
 """
 
 import asyncio
@@ -48,6 +48,11 @@ class Stub:
                 await self.channel.send(self.status())
                 return 0
             await self.follow(order)
+            if self.asked("leave"):
+                (self.state / f"leave-{self.slot}").unlink()
+                self.metrics.refusal("draining")
+                await self.channel.send(self.status())
+                return 0
         return 0
 
     async def follow(self, order: Order) -> None:

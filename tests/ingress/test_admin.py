@@ -3,8 +3,8 @@ from aiohttp.test_utils import TestClient, TestServer
 from prometheus_client.parser import text_string_to_metric_families
 
 from gateway.ingress.admin import Admin, make_app
+from gateway.ingress.condition import Condition
 from gateway.ingress.control import Status
-from gateway.ingress.supervisor import Condition
 from gateway.runtime.metrics import Metrics
 from gateway.runtime.settings import Listener
 

@@ -491,3 +491,59 @@ async def test_a_client_that_leaves_ends_the_stream():
         async with asyncio.timeout(5):
             await port.upstream.ended.wait()
         await port.settle(lambda: not port.server.in_flight)
+
+
+def form(note: bytes, photo: bytes, *, end: bytes = b"--\r\n") -> bytes:
+    part = b'--b\r\nContent-Disposition: form-data; name="%b"%b\r\n\r\n%b\r\n'
+    return (
+        part % (b"note", b"", note)
+        + part % (b"secret", b"", b"hidden")
+        + part % (b"photo", b'; filename="p.jpg"\r\nContent-Type: image/jpeg', photo)
+        + b"--b"
+        + end
+    )
+
+
+def photos(body: bytes, length: int | None = None) -> bytes:
+    head = b"POST /photos HTTP/1.1\r\n" + HOST + b"Content-Type: multipart/form-data; boundary=b\r\n"
+    return head + b"Content-Length: %d\r\n\r\n" % (len(body) if length is None else length) + body
+
+
+async def test_parts_are_edited_as_they_flow():
+    photo = bytes(range(256)) * 4096
+
+    async def patient(server, reader, writer):
+        raw = b""
+        while not raw.endswith(b"\r\n0\r\n\r\n"):
+            raw += await reader.read(1 << 20)
+        server.requests.append(raw)
+        writer.write(OK)
+        await writer.drain()
+
+    async with data_port(patient) as port:
+        raw = photos(form(b"a@b.example", photo))
+        client = await port.connect()
+        for start in range(0, len(raw), 100_000):
+            await client.send(raw[start : start + 100_000])
+            await asyncio.sleep(0.001)
+        assert (await client.answer()).status == 200
+        (request,) = port.upstream.requests
+        assert b"Transfer-Encoding: chunked" in request
+        received = b""
+        rest = body_of(request)
+        while size := int(rest.partition(b"\r\n")[0], 16):
+            rest = rest.partition(b"\r\n")[2]
+            received += rest[:size]
+            rest = rest[size + 2 :]
+        assert photo in received
+        assert b"a@b.example" not in received
+        assert b"hidden" not in received
+        assert b'name="note"' in received
+
+
+async def test_parts_that_cannot_be_read_end_the_upload_half_way():
+    async with data_port(lingering_time=0.1) as port:
+        broken = form(b"x", b"y", end=b"\r\n")
+        answer = await port.ask(photos(broken))
+        assert (answer.status, answer.code) == (400, "unparsable_body")
+        assert port.upstream.requests == []

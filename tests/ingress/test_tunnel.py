@@ -9,7 +9,7 @@ from scripted_upstream import OK, answering
 from gateway.ingress.tunnel import accept_of
 
 KEY = b"dGhlIHNhbXBsZSBub25jZQ=="
-ACCEPT = b"s3pPLBMiTxaQ9kYGzzhZRbK+xOo="
+ACCEPT = b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
 OFFER = [
     b"Host: shop.example",
     b"Connection: keep-alive, Upgrade",
@@ -132,12 +132,11 @@ async def test_what_is_no_handshake_here(raw, status, code):
         assert port.upstream.connections == 0
 
 
-@pytest.mark.parametrize("raw", [handshake(b"Connection"), handshake(b"Upgrade", more=b"Upgrade: h2c\r\n")])
+@pytest.mark.parametrize("raw", [handshake(b"Connection"), handshake(b"Upgrade", more=b"Upgrade: h2c, websocket\r\n")])
 async def test_other_upgrades_are_not_offered_on(raw):
     async with data_port() as port:
         client = await port.connect()
-        await client.send(raw, b"GET /next HTTP/1.1\r\nHost: a\r\n\r\n")
-        assert (await client.answer()).body == b"ok"
+        await client.send(raw)
         assert (await client.answer()).body == b"ok"
         assert not any(b"pgrade" in request for request in port.upstream.requests)
 

@@ -3,12 +3,18 @@
 import asyncio
 
 import pytest
+import uvloop
 from scripted_upstream import OK, answering, scripted
 
 from gateway.model.errors import Fault, Unreadable
 
 HOST = [(b"Host", b"shop.example")]
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.fixture(params=[asyncio.DefaultEventLoopPolicy, uvloop.EventLoopPolicy], ids=["asyncio", "uvloop"])
+def event_loop_policy(request):
+    return request.param()
 
 
 def head(*fields: bytes, line: bytes = b"HTTP/1.1 200 OK") -> bytes:
@@ -242,6 +248,13 @@ async def test_bytes_after_the_end_cost_the_connection_and_serve_nobody(raw):
         pool.abort()
 
 
+async def test_reset_content_with_a_length_costs_the_connection():
+    async with scripted(answering(head(b"Content-Length: 2", line=b"HTTP/1.1 205 Reset"))) as server:
+        pool = server.pool()
+        assert await (await pool.request("GET", b"/", HOST)).read(10) == b""
+        assert pool.stats.open == 0
+
+
 async def test_body_of_a_head_response_costs_the_connection():
     async with scripted(answering(OK), answering(OK)) as server:
         pool = server.pool()
@@ -272,13 +285,11 @@ async def test_repeated_set_cookie_is_no_singleton():
         pool.abort()
 
 
-@pytest.mark.parametrize(
-    "flood", [b"2;" + b"a" * 200_000, b"0\r\n" + b"X: a\r\n" * 40_000], ids=["extension", "trailers"]
-)
+@pytest.mark.parametrize("flood", [b"2;" + b"a" * 200_000, b"X: a\r\n" * 40_000], ids=["extension", "trailers"])
 async def test_chunk_extensions_and_trailers_are_bounded(flood):
     async def script(server, reader, writer):
         await server.read_request(reader)
-        writer.write(CHUNKED + b"2\r\nok\r\n")
+        writer.write(CHUNKED + b"2\r\nok\r\n" + (b"0\r\n" if flood.startswith(b"X") else b""))
         await writer.drain()
         await asyncio.sleep(0.02)
         while not writer.is_closing():

@@ -1,8 +1,10 @@
 """Connections kept, bounded, timed and retried."""
 
 import asyncio
+import os
 
 import pytest
+import uvloop
 from scripted_upstream import OK, answering, scripted, settle
 
 from gateway.ingress.upstream import UpstreamPool, UpstreamPools, parse_upstream
@@ -13,6 +15,11 @@ HOST = [(b"Host", b"shop.example")]
 CLOSING = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok"
 OLD = b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok"
 OLD_KEPT = b"HTTP/1.0 200 OK\r\nConnection: Keep-Alive\r\nContent-Length: 2\r\n\r\nok"
+
+
+@pytest.fixture(params=[asyncio.DefaultEventLoopPolicy, uvloop.EventLoopPolicy], ids=["asyncio", "uvloop"])
+def event_loop_policy(request):
+    return request.param()
 
 
 async def fetch(pool, method="GET", body=None, **options):
@@ -62,7 +69,8 @@ async def test_poison_that_the_loop_has_not_read_yet_is_never_served():
         await writer.drain()
         await arrived.wait()
         # A blocking send: the bytes are in the other socket's buffer before the loop turns.
-        writer.get_extra_info("socket")._sock.send(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nPOISON")
+        poison = b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nPOISON"
+        os.write(writer.get_extra_info("socket").fileno(), poison)
         poisoned.set_result(None)
         await server.read_request(reader)
 
@@ -358,16 +366,60 @@ async def test_cancelled_caller_closes_the_connection_at_once(said):
             await server.ended.wait()
 
 
-async def test_cancellation_that_crosses_the_answer_harms_nobody_else():
+@pytest.mark.parametrize("answered_first", [True, False])
+async def test_cancellation_in_the_turn_of_the_answer(answered_first):
+    async def once(server, reader, writer):
+        await server.read_request(reader)
+        writer.write(OK)
+        await reader.read()
+
+    async with scripted(once) as server:
+        pool = server.pool()
+        await fetch(pool)
+        connection = pool._idle[0]
+        task = asyncio.create_task(fetch(pool))
+        await asyncio.sleep(0)
+        if answered_first:
+            connection.data_received(OK)
+            task.cancel()
+        else:
+            task.cancel()
+            connection.data_received(OK)
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert pool.stats.idle == pool.stats.open == answered_first  # back in the pool, maybe another's by now
+        pool.abort()
+
+
+async def test_cancelled_waiter_gives_the_right_to_connect_on():
     async with scripted(answering(OK)) as server:
         pool = server.pool(upstream_pool_size=1)
-        await fetch(pool)
-        first = asyncio.create_task(fetch(pool))
-        second = asyncio.create_task(fetch(pool))
-        await settle(first.done)
-        first.cancel()
-        assert await second == b"ok"
-        pool.abort()
+        first = await pool._acquire(fresh=False)
+        waiting = asyncio.create_task(pool._acquire(fresh=False))
+        await asyncio.sleep(0)
+        first.abort()
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        assert pool._free == 1
+
+
+async def test_connection_that_breaks_while_it_is_made_leaves_its_place(monkeypatch):
+    loop = asyncio.get_running_loop()
+    connect = loop.create_connection
+
+    async def greeted(*arguments, **options):
+        transport, protocol = await connect(*arguments, **options)
+        protocol.data_received(b"220 ready")
+        return transport, protocol
+
+    monkeypatch.setattr(loop, "create_connection", greeted)
+    async with scripted(answering(OK)) as server:
+        pool = server.pool(upstream_pool_size=1)
+        with pytest.raises(Fault) as caught:
+            await fetch(pool)
+        assert caught.value.code == "upstream_broken"
+        assert (pool.stats.open, pool._free) == (0, 1)
 
 
 async def test_close_lets_exchanges_end_and_refuses_new_ones():

@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+import uvloop
 from scripted_upstream import OK, answering, scripted, settle
 
 from gateway.ingress.upstream_response import HIGH
@@ -11,6 +12,11 @@ from gateway.model.errors import Fault
 HOST = [(b"Host", b"shop.example")]
 MEGABYTE = b"m" * 1024 * 1024
 SWITCH = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n"
+
+
+@pytest.fixture(params=[asyncio.DefaultEventLoopPolicy, uvloop.EventLoopPolicy], ids=["asyncio", "uvloop"])
+def event_loop_policy(request):
+    return request.param()
 
 
 async def pieces(*parts, wait=None):
@@ -111,33 +117,77 @@ async def test_upload_that_the_upstream_does_not_take_times_out():
         assert caught.value.code == "upstream_timeout"
 
 
-async def test_slow_client_is_no_timeout_of_the_upstream():
+SLOW = {"first": (b"b",), "second": (b"a", b"b"), "after a large one": (MEGABYTE * 16, b"b")}
+
+
+@pytest.mark.parametrize("parts", SLOW.values(), ids=SLOW)
+async def test_slow_client_is_no_timeout_of_the_upstream(parts):
     wait = asyncio.Event()
-    async with scripted(answering(OK)) as server:
+
+    async def patient(server, reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        tail = b""
+        while not tail.endswith(b"\r\n0\r\n\r\n"):
+            tail = tail[-7:] + await reader.read(1 << 20)
+        writer.write(OK)
+        await reader.read()
+
+    async with scripted(patient) as server:
         pool = server.pool(upstream_idle_timeout=0.05, upstream_first_byte_timeout=0.05)
-        task = asyncio.create_task(pool.request("POST", b"/", HOST, pieces(b"a", b"b", wait=wait)))
+        task = asyncio.create_task(pool.request("POST", b"/", HOST, pieces(*parts, wait=wait)))
         await asyncio.sleep(0.2)
         wait.set()
         assert await (await task).read(10) == b"ok"
         pool.abort()
 
 
-async def test_early_refusal_stops_the_upload_and_closes():
-    never = asyncio.Event()
+@pytest.mark.parametrize("waits_for", ["client", "upstream"])
+async def test_early_refusal_stops_the_upload_and_closes(waits_for):
+    go = asyncio.Event()
 
     async def refusing(server, reader, writer):
         await reader.readuntil(b"\r\n\r\n")
-        writer.write(b"HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\n\r\nno")
-        await reader.read()
+        writer.write(b"HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\n\r\n")
+        await go.wait()
+        writer.write(b"no")
+        await asyncio.Event().wait()
 
     async with scripted(refusing) as server:
         pool = server.pool()
-        body = pieces(b"a", b"b", wait=never)
+        body = pieces(b"a", b"b", wait=asyncio.Event()) if waits_for == "client" else pieces(*[MEGABYTE] * 64)
         response = await pool.request("POST", b"/", HOST, body)
+        await settle(lambda: body.ag_frame is None)  # closed, not left hanging
+        go.set()
         assert (response.head.status, await response.read(10)) == (413, b"no")
         assert pool.stats.open == 0
-        await asyncio.sleep(0)
-        assert body.ag_frame is None  # closed, not left hanging
+
+
+async def test_large_body_has_time_as_long_as_it_moves():
+    async def slow(server, reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        for _ in range(16):
+            await asyncio.sleep(0.03)
+            await reader.readexactly(len(MEGABYTE))
+        writer.write(OK)
+        await reader.read()
+
+    async with scripted(slow) as server:
+        pool = server.pool(upstream_first_byte_timeout=0.2, upstream_idle_timeout=0.2)
+        response = await pool.request("PUT", b"/", HOST, MEGABYTE * 16)
+        assert await response.read(10) == b"ok"
+        pool.abort()
+
+
+async def test_large_body_that_does_not_move_times_out():
+    async def deaf(server, reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        await asyncio.Event().wait()
+
+    async with scripted(deaf) as server:
+        pool = server.pool(upstream_first_byte_timeout=0.05, upstream_idle_timeout=0.05)
+        with pytest.raises(Fault) as caught:
+            await pool.request("PUT", b"/", HOST, MEGABYTE * 16)
+        assert caught.value.code == "upstream_timeout"
 
 
 async def test_early_success_lets_the_upload_go_on():
@@ -223,6 +273,18 @@ async def test_whole_reading_of_a_body_over_the_buffer():
             response = await pool.request("GET", b"/", HOST)
             await asyncio.sleep(0.05)  # the buffer fills and the connection stops reading
             assert await response.read(len(MEGABYTE)) == MEGABYTE
+        assert server.connections == 1
+        pool.abort()
+
+
+async def test_complete_body_that_nobody_took_holds_up_nobody():
+    raw = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (HIGH + 1) + b"x" * (HIGH + 1)
+    async with scripted(answering(raw)) as server:
+        pool = server.pool()
+        first = await pool.request("GET", b"/", HOST)
+        await settle(lambda: first.complete)
+        second = await pool.request("GET", b"/", HOST)
+        assert len(await second.read(HIGH + 1)) == len(await first.read(HIGH + 1)) == HIGH + 1
         assert server.connections == 1
         pool.abort()
 

@@ -35,9 +35,7 @@ def facts_with(person, parent, general, specific, *, gpc=False, valid_until=None
     if not person:
         return Facts(now=1000.0, gpc=gpc)
     given = {("ads", "*"): parent, ("ads.targeted", "*"): general, ("ads.targeted", "mailer"): specific}
-    state = {
-        key: Consent(*key, status, "e-" + "-".join(key), valid_until) for key, status in given.items() if status
-    }
+    state = {key: Consent(*key, status, "e-" + "-".join(key), valid_until) for key, status in given.items() if status}
     return Facts(now=1000.0, subject=PERSON, state=SubjectState(state), gpc=gpc)
 
 
@@ -83,7 +81,9 @@ def test_a_restriction_of_everything_restricts_each_purpose():
 
 
 def test_the_event_relied_on_is_named():
-    found = standing(Purpose("ads.targeted", Basis.CONSENT), "mailer", facts_with(True, None, None, ConsentStatus.GIVEN))
+    found = standing(
+        Purpose("ads.targeted", Basis.CONSENT), "mailer", facts_with(True, None, None, ConsentStatus.GIVEN)
+    )
 
     assert found.event == "e-ads.targeted-mailer"
 

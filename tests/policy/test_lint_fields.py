@@ -34,9 +34,9 @@ def test_an_address_covers_what_lies_at_or_below_it(general, special, expected):
     assert covers(parse_address(general).steps, parse_address(special).steps) is expected
 
 
-STEPS = st.lists(
-    st.sampled_from([Child("a"), Child("b"), Index(0), Every(), Descend()]), max_size=4
-).map(lambda steps: tuple(s for n, s in enumerate(steps) if not (isinstance(s, Descend) and n == len(steps) - 1)))
+STEPS = st.lists(st.sampled_from([Child("a"), Child("b"), Index(0), Every(), Descend()]), max_size=4).map(
+    lambda steps: tuple(s for n, s in enumerate(steps) if not (isinstance(s, Descend) and n == len(steps) - 1))
+)
 DOCUMENT = st.recursive(
     st.just(1),
     lambda inner: st.one_of(
@@ -51,7 +51,9 @@ def selected(value, steps, path=()):
     if not steps:
         return {path}
     step, rest = steps[0], steps[1:]
-    below = list(value.items()) if isinstance(value, dict) else list(enumerate(value)) if isinstance(value, list) else []
+    below = (
+        list(value.items()) if isinstance(value, dict) else list(enumerate(value)) if isinstance(value, list) else []
+    )
     if isinstance(step, Descend):
         found = selected(value, rest, path)
         for key, inner in below:

@@ -86,7 +86,20 @@ def test_hosts_are_read_in_lower_case(text, host):
 
 @pytest.mark.parametrize(
     "text",
-    ["http://x", "x/y", "a b", "a*.example", "*x.example", "x..y", "-x", "*.x:80", "x:0", "x:", "bücher.example", "💥" * 80],
+    [
+        "http://x",
+        "x/y",
+        "a b",
+        "a*.example",
+        "*x.example",
+        "x..y",
+        "-x",
+        "*.x:80",
+        "x:0",
+        "x:",
+        "bücher.example",
+        "💥" * 80,
+    ],
 )
 def test_what_is_no_host_is_refused(text):
     with pytest.raises(PatternError) as error:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from gateway.model.errors import Unreadable
 from gateway.model.words import Mode, Part, Posture, Rest
 from gateway.policy import router as router_module
+from gateway.policy import trie as trie_module
 from gateway.policy.pattern import Rank, parse_path
 from gateway.policy.policy import CALLER, DEFAULT_POSTURES, Place, Route, Section
 from gateway.policy.router import HOSTS_REMEMBERED, Router
@@ -109,7 +110,9 @@ def test_captures_are_spans_of_the_raw_path():
     assert PATHS.find("GET", "", b"/users/bob").spans == {"name": (7, 10)}
 
 
-METHODS = Router([route("/x", "GET"), route("/x", "POST", "PUT"), route("/x"), route("/g", "GET"), route("/**", "DELETE")])
+METHODS = Router(
+    [route("/x", "GET"), route("/x", "POST", "PUT"), route("/x"), route("/g", "GET"), route("/**", "DELETE")]
+)
 
 
 @pytest.mark.parametrize(
@@ -270,12 +273,12 @@ def test_a_doubtful_path_has_to_start_with_a_slash():
 
 
 def steps_of(call):
-    """Lines of the router that run during the call."""
+    """Lines of the router and its tries that run during the call."""
     count = 0
 
     def trace(frame, event, _):
         nonlocal count
-        if frame.f_code.co_filename != router_module.__file__:
+        if frame.f_code.co_filename not in (router_module.__file__, trie_module.__file__):
             return None
         count += event == "line"
         return trace
@@ -290,14 +293,21 @@ def steps_of(call):
 
 def numbered(count):
     kinds = ("/api/r{}/items", "/api/r{}/{{id}}/x", "/api/{{kind:k{}}}/y", "/p{}/**")
-    return [route(kinds[number % 4].format(number), "POST", hosts=[f"h{number % 7}.example"]) for number in range(count)]
+    return [
+        route(kinds[number % 4].format(number), "POST", hosts=[f"h{number % 7}.example"]) for number in range(count)
+    ]
+
+
+@pytest.fixture(scope="module")
+def sizes():
+    return Router(numbered(28)), Router(numbered(10_000))
 
 
 @pytest.mark.parametrize(
     "path", [b"/api/r0/items", b"/api/r5/17/x", b"/api/k6/y", b"/api/r5/none", b"/p7/a/b/c", b"/api/none/y", b"/none"]
 )
-def test_the_steps_do_not_grow_with_the_number_of_routes(path):
-    few, many = Router(numbered(28)), Router(numbered(10_000))
+def test_the_steps_do_not_grow_with_the_number_of_routes(path, sizes):
+    few, many = sizes
     for number in range(7):
         host = f"h{number}.example"
         few.find("POST", host, path)  # remembers the host

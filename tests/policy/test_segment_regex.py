@@ -1,5 +1,5 @@
-import re2
 import pytest
+import re2
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
@@ -62,7 +62,9 @@ def test_an_expression_that_never_matches_is_named_with_its_reason(regex, words)
 
 
 ATOMS = st.sampled_from(["a", "b", "/", ".", "^", "$", "[ab]", "[^/]", "[/]", r"\d", r"\/", "(?:a|/)", "(b)"])
-PIECES = st.builds(lambda atom, count: atom + count, ATOMS, st.sampled_from(["", "", "*", "+", "?", "{0}", "{2}", "{0,1}"]))
+PIECES = st.builds(
+    lambda atom, count: atom + count, ATOMS, st.sampled_from(["", "", "*", "+", "?", "{0}", "{2}", "{0,1}"])
+)
 REGEXES = st.lists(PIECES, max_size=4).map("".join)
 
 

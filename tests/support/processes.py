@@ -13,7 +13,9 @@ CLI = [sys.executable, "-m", "gateway"]
 
 
 def cli(*arguments: str, check: bool = True, **more) -> subprocess.CompletedProcess:
-    result = subprocess.run([*CLI, *map(str, arguments)], capture_output=True, text=True, timeout=100, **more)
+    result = subprocess.run(
+        [*CLI, *map(str, arguments)], capture_output=True, text=True, timeout=100, check=False, **more
+    )
     if check and result.returncode:
         raise AssertionError(f"{arguments[0]} exited {result.returncode}: {result.stdout}{result.stderr}")
     return result
@@ -22,7 +24,7 @@ def cli(*arguments: str, check: bool = True, **more) -> subprocess.CompletedProc
 class GatewayProcess:
     """`serve` in a directory of its own; `url` and `admin` are known once it is ready."""
 
-    def __init__(self, directory: Path, rules: str, *extra: str, workers: int = 1, preexec=None) -> None:
+    def __init__(self, directory: Path, rules: str, *extra: str, workers: int = 1) -> None:
         self.state = directory / "state"
         self.rules = directory / "rules"
         self.rules.mkdir(parents=True, exist_ok=True)
@@ -32,13 +34,10 @@ class GatewayProcess:
         self.log = directory / "gateway.log"
         self._arguments = ["serve", "--json", "--rules", self.rules, "--state", self.state, "--listen", "127.0.0.1:0",
                            "--admin", "127.0.0.1:0", "--workers", workers, *extra]  # fmt: skip
-        self._preexec = preexec
 
     def __enter__(self):
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [*CLI, *map(str, self._arguments)], stdout=subprocess.PIPE, stderr=log, preexec_fn=self._preexec
-            )
+            self.process = subprocess.Popen([*CLI, *map(str, self._arguments)], stdout=subprocess.PIPE, stderr=log)
         line = self.process.stdout.readline()
         if b'"ready":true' not in line:
             said = (line + self.process.stdout.read()).decode()
@@ -72,7 +71,9 @@ class GatewayProcess:
 
 
 def curl(url: str, *arguments: str) -> subprocess.CompletedProcess:
-    return subprocess.run(["curl", "-sS", "--max-time", "20", *arguments, url], capture_output=True, text=True, timeout=30)
+    return subprocess.run(
+        ["curl", "-sS", "--max-time", "20", *arguments, url], capture_output=True, text=True, timeout=30, check=False
+    )
 
 
 class Client:

@@ -1,0 +1,24 @@
+"""How a running gateway is, as its supervisor knows it."""
+
+import msgspec
+
+from gateway.ingress.control import Status
+from gateway.runtime.metrics import Snapshot
+
+
+class Condition(msgspec.Struct, frozen=True):
+    """How all workers are at one moment: the digest that should be in force, and each slot's status."""
+
+    policy: str
+    workers: dict[str, Status | None]
+    restarts: int
+    reloads: dict[str, int]
+    metrics: Snapshot
+
+    @property
+    def ready(self) -> bool:
+        """Whether every worker runs the policy in force with a ledger and consent store that answer."""
+        return bool(self.workers) and all(
+            status is not None and status.ledger and status.consent and status.policy == self.policy
+            for status in self.workers.values()
+        )

@@ -1,0 +1,334 @@
+"""The ledger on a running event loop: groups, failures, hangs, and processes that are killed."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from gateway.audit import ledger as module
+from gateway.audit import slot
+from gateway.audit.ledger import Ledger
+from gateway.audit.verify import verify_directory
+from gateway.crypto.sign import SigningKey
+from gateway.model.errors import StoreDown
+from gateway.model.words import Posture
+
+ORIGIN = "example.org/log/w0"
+
+
+def open_ledger(logs, **options) -> Ledger:
+    return Ledger.open(logs.slot, origin=ORIGIN, signer=logs.key, opened={"program": "test"}, **options)
+
+
+async def refused(future) -> str:
+    with pytest.raises(StoreDown) as caught:
+        await future
+    assert caught.value.posture is Posture.AUDIT_UNAVAILABLE
+    return caught.value.why
+
+
+async def until_healthy(ledger) -> None:
+    while not ledger.healthy():  # noqa: ASYNC110 - the ledger offers a state to look at, no event
+        await asyncio.sleep(0.01)
+
+
+async def test_a_commit_gives_the_index_of_its_line(logs):
+    ledger = open_ledger(logs)
+    assert await ledger.commit(*logs.record("a")) == 2
+    assert await ledger.commit(*logs.record("b")) == 4
+    assert (ledger.size, ledger.records, ledger.healthy()) == (6, 2, True)
+    await ledger.close()
+    assert not ledger.healthy()
+    assert [line.get("request") for line in logs.lines()][2:5:2] == ["a", "b"]
+    assert logs.verdict() == "VERIFIED"
+    assert verify_directory(logs.slot).logs[0].closed
+
+
+async def test_one_turn_of_the_loop_is_one_group(logs):
+    ledger = open_ledger(logs)
+    futures = [ledger.commit(*logs.record(str(n))) for n in range(64)]
+    assert await asyncio.gather(*futures) == list(range(2, 66))
+    await ledger.close()
+    assert verify_directory(logs.slot).logs[0].checkpoints == 3
+
+
+async def test_each_of_many_callers_gets_its_own_index(logs):
+    ledger = open_ledger(logs, segment_bytes=20_000)
+
+    async def caller(name):
+        return {f"{name}.{n}": await ledger.commit(*logs.record(f"{name}.{n}")) for n in range(30)}
+
+    answers = await asyncio.gather(*(caller(name) for name in range(20)))
+    await ledger.close()
+    lines = logs.lines()
+    for answer in answers:
+        for request, index in answer.items():
+            assert lines[index]["request"] == request
+    assert verify_directory(logs.slot).kinds["collect"] == 600
+    assert len(list((logs.slot / "sealed").glob("*.jsonl"))) > 3
+
+
+async def test_the_log_is_durable_before_the_future_resolves(logs, monkeypatch):
+    ledger = open_ledger(logs)
+    gate = threading.Event()
+    real = os.fdatasync
+
+    def fdatasync(fd):
+        gate.wait(10)
+        real(fd)
+
+    monkeypatch.setattr(os, "fdatasync", fdatasync)
+    future = ledger.commit(*logs.record("a"))
+    done, _ = await asyncio.wait([future], timeout=0.1)
+    assert not done
+    gate.set()
+    assert await future == 2
+    await ledger.close()
+
+
+async def test_a_second_writer_is_refused(logs, monkeypatch):
+    monkeypatch.setattr(slot, "LOCK_PATIENCE", 0.05)
+    ledger = open_ledger(logs)
+    with pytest.raises(StoreDown) as caught:
+        open_ledger(logs)
+    assert caught.value.posture is Posture.AUDIT_UNAVAILABLE
+    await ledger.close()
+    await open_ledger(logs).close()
+    assert logs.verdict() == "VERIFIED"
+
+
+def test_a_slot_that_cannot_be_made_is_refused(logs):
+    logs.slot.parent.mkdir()
+    logs.slot.write_bytes(b"a file")
+    with pytest.raises(StoreDown):
+        open_ledger(logs)
+
+
+async def test_a_refused_start_gives_the_lock_back(logs):
+    key, logs.key = logs.key, SigningKey(ORIGIN, bytes(32))
+    await open_ledger(logs).close()
+    logs.key, other = key, logs.key
+    with pytest.raises(StoreDown, match="another key"):
+        open_ledger(logs)
+    logs.key = other
+    await open_ledger(logs).close()
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [(b"{", b'"kind":"x"\n}'), (b'{"a":"\n",', b'"kind":"x"}'), (b"{", b'"x":"' + b"y" * 61_440 + b'"}')],
+)
+async def test_a_record_that_is_no_line_of_the_format_is_refused(logs, before, after):
+    ledger = open_ledger(logs)
+    assert "not one line" in await refused(ledger.commit(before, after))
+    await ledger.close()
+
+
+@pytest.mark.parametrize("operation", ["pwrite", "fdatasync", "fstat"])
+async def test_a_failed_group_fails_its_callers_and_the_next_goes_on(logs, monkeypatch, operation):
+    ledger = open_ledger(logs)
+    await ledger.commit(*logs.record("a"))
+    real = getattr(os, operation)
+
+    def failing(*args):
+        monkeypatch.setattr(os, operation, real)
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, operation, failing)
+    lost = [ledger.commit(*logs.record(f"lost {n}")) for n in range(3)]
+    assert {await refused(future) for future in lost} == {"the record could not be made durable"}
+    assert not ledger.healthy()
+    index = await ledger.commit(*logs.record("b"))
+    assert ledger.healthy()
+    await ledger.close()
+    assert logs.lines()[index]["request"] == "b"
+    assert logs.verdict() == "VERIFIED"
+
+
+async def test_an_unlinked_log_fails_closed_and_goes_on_in_a_new_segment(logs):
+    ledger = open_ledger(logs)
+    await ledger.commit(*logs.record("a"))
+    logs.only_segment().unlink()
+    await refused(ledger.commit(*logs.record("b")))
+    await ledger.commit(*logs.record("c"))
+    await ledger.close()
+    assert logs.verdict() == "INCOMPLETE"
+
+
+async def test_health_returns_without_traffic(logs, monkeypatch):
+    monkeypatch.setattr(module, "PROBE_SECONDS", 0.02)
+    ledger = open_ledger(logs)
+    real, broken = os.pwrite, True
+
+    def pwrite(*args):
+        if broken:
+            raise OSError(28, "No space left on device")
+        return real(*args)
+
+    monkeypatch.setattr(os, "pwrite", pwrite)
+    await refused(ledger.commit(*logs.record("lost")))
+    await asyncio.sleep(0.1)
+    assert not ledger.healthy()
+    broken = False
+    await until_healthy(ledger)
+    await ledger.close()
+    assert logs.verdict() == "VERIFIED"
+
+
+async def test_a_device_that_hangs_holds_nobody_longer_than_the_timeout(logs, monkeypatch):
+    ledger = open_ledger(logs, timeout=0.2)
+    gate = threading.Event()
+    real = os.fdatasync
+
+    def fdatasync(fd):
+        gate.wait(20)
+        real(fd)
+
+    monkeypatch.setattr(os, "fdatasync", fdatasync)
+    loop = asyncio.get_running_loop()
+    started = loop.time()
+    hanging = ledger.commit(*logs.record("hanging"))
+    await asyncio.sleep(0.05)
+    queued = ledger.commit(*logs.record("queued"))
+    assert "in time" in await refused(hanging)
+    assert "in time" in await refused(queued)
+    assert loop.time() - started < 10
+    assert not ledger.healthy()
+    # While one is overdue nobody else has to wait for the timeout again.
+    at_once = ledger.commit(*logs.record("at once"))
+    assert at_once.done()
+    await refused(at_once)
+    gate.set()
+    await until_healthy(ledger)
+    index = await ledger.commit(*logs.record("after"))
+    await ledger.close()
+    requests = [line["request"] for line in logs.lines() if "request" in line]
+    # The group that was on its way is in the log; what still waited in the queue is not.
+    assert requests == ["hanging", "after"]
+    assert logs.lines()[index]["request"] == "after"
+    assert logs.verdict() == "VERIFIED"
+
+
+async def test_a_caller_that_gives_up_disturbs_nobody(logs):
+    ledger = open_ledger(logs)
+    first, second = ledger.commit(*logs.record("a")), ledger.commit(*logs.record("b"))
+    first.cancel()
+    assert await second == 3
+    await ledger.close()
+    assert [line.get("request") for line in logs.lines()][2:4] == ["a", "b"]
+
+
+async def test_close_writes_what_waits_and_refuses_what_comes_later(logs):
+    ledger = open_ledger(logs)
+    waiting = ledger.commit(*logs.record("waiting"))
+    await ledger.close()
+    assert await waiting == 2
+    assert "closed" in await refused(ledger.commit(*logs.record("late")))
+    await ledger.close()
+    assert logs.lines()[-2]["records"] == 1
+
+
+async def test_a_close_that_cannot_be_written_says_so(logs, monkeypatch):
+    ledger = open_ledger(logs)
+
+    def failing(*args):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "pwrite", failing)
+    with pytest.raises(StoreDown):
+        await ledger.close()
+    monkeypatch.undo()
+    await open_ledger(logs).close()
+    assert logs.verdict() == "VERIFIED"
+
+
+async def test_a_live_log_verifies_at_any_moment(logs):
+    ledger = open_ledger(logs, segment_bytes=30_000)
+    stop = False
+
+    async def traffic():
+        n = 0
+        while not stop:
+            await asyncio.gather(*(ledger.commit(*logs.record(f"{n}.{m}")) for m in range(5)))
+            n += 1
+
+    task = asyncio.create_task(traffic())
+    for _ in range(15):
+        report = await asyncio.to_thread(verify_directory, logs.slot, allow_unanchored=True)
+        assert report.words == "VERIFIED", report
+        assert report.logs[0].live
+    stop = True
+    await task
+    await ledger.close()
+    assert logs.verdict() == "VERIFIED"
+
+
+CHILD = """
+import asyncio, resource, sys
+from pathlib import Path
+from gateway.audit.ledger import Ledger
+from gateway.crypto.sign import SigningKey
+from gateway.model.errors import StoreDown
+
+async def main(slot, limit):
+    key = SigningKey("example.org/log/w0", bytes(range(32)))
+    ledger = Ledger.open(Path(slot), origin="example.org/log/w0", signer=key, opened={}, segment_bytes=100_000)
+    if limit:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
+    async def caller(name):
+        for n in range(10**6 if not limit else 40):
+            request = f"{name}.{n}"
+            after = '"kind":"collect","request":"%s","time":"2026-11-23T13:07:25.123456Z","version":1}' % request
+            try:
+                index = await ledger.commit(b"{", after.encode())
+            except StoreDown as down:
+                print("refused", down.why, flush=True)
+                if limit:
+                    resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+            else:
+                print(index, request, flush=True)
+    await asyncio.gather(*(caller(name) for name in range(8)))
+    await ledger.close()
+
+asyncio.run(main(sys.argv[1], int(sys.argv[2])))
+"""
+
+
+def start_child(logs, limit=0):
+    root = Path(module.__file__).parents[2]
+    command = [sys.executable, "-c", CHILD, str(logs.slot), str(limit)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(root)})
+
+
+def check_acknowledged(logs, output):
+    lines = logs.lines()
+    acknowledged = [line.split() for line in output if line.endswith("\n") and line[0].isdigit()]
+    for index, request in acknowledged:
+        assert lines[int(index)]["request"] == request
+    return len(acknowledged)
+
+
+def test_kill_9_loses_nothing_that_was_acknowledged(logs):
+    for lines_before_the_kill in (1, 50, 400):
+        child = start_child(logs)
+        output = [child.stdout.readline() for _ in range(lines_before_the_kill)]
+        child.send_signal(signal.SIGKILL)
+        output += child.stdout.readlines()
+        child.wait()
+        logs.start().close()
+        assert check_acknowledged(logs, output) >= lines_before_the_kill
+        assert logs.verdict() == "VERIFIED"
+
+
+def test_a_full_disk_refuses_and_the_log_goes_on_when_there_is_room(logs):
+    child = start_child(logs, limit=20_000)
+    output = child.stdout.readlines()
+    assert child.wait() == 0
+    assert any(line.startswith("refused") for line in output)
+    assert check_acknowledged(logs, output) > 100
+    assert logs.verdict() == "VERIFIED"
