@@ -161,7 +161,9 @@ async def _serve(
         _announce(supervisor, address, as_json=as_json, temporary=temporary)
         if settings.upstream is not None and not as_json:
             async with _summaries(supervisor):
-                return 0 if await supervisor.run() else 1
+                clean = await supervisor.run()
+            _print_sightings((await supervisor.condition()).metrics)
+            return 0 if clean else 1
         return 0 if await supervisor.run() else 1
     finally:
         await admin.close()
@@ -225,6 +227,25 @@ async def _summarise(supervisor: "Supervisor") -> None:
         if text != last:
             console.print(f"seen       {text}")
         last = text
+
+
+def _print_sightings(metrics: Any) -> None:
+    """What an operator needs to begin writing rules: endpoints, and the addresses their messages had."""
+    from rich.table import Table
+    from rich.text import Text
+
+    from gateway.cli.output import console
+    from gateway.runtime.sightings import summarise
+
+    endpoints = summarise(metrics.sightings)
+    if not endpoints:
+        return
+    table = Table("endpoint", "in requests", "in responses", title="seen", title_justify="left", show_lines=True)
+    for each in endpoints:
+        cells = (f"{each.method} {each.path}", "\n".join(each.requests), "\n".join(each.responses))
+        table.add_row(*(Text(cell) for cell in cells))
+    console.print(table)
+    console.print("Addresses only; names that look like data are written *. rules/README.md: how to list them.")
 
 
 def _summary(metrics: Any) -> Iterator[str]:

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from gateway.engine.refusals import refusal
 from gateway.ingress.respond import refusal_bytes
 from gateway.model.errors import Fault
 from gateway.model.limits import Limits
@@ -98,6 +99,11 @@ class Clients:
     def refusal_bytes(self, fault: Fault) -> bytes:
         """A whole answer for a connection that closes after it."""
         return refusal_bytes(self.gateway.refuse(fault), keep_alive=False)
+
+    def turn_away(self, code: str) -> bytes:
+        """A whole answer for a connection that is one too many: counted, but no message to record."""
+        self.gateway.services.metrics.refusal(code)
+        return refusal_bytes(refusal(code, retry_after=self.limits.retry_after), keep_alive=False)
 
     def _sweep(self) -> None:
         loop = asyncio.get_running_loop()

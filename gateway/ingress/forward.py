@@ -15,7 +15,7 @@ import msgspec
 
 from gateway.ingress.clients import Clients
 from gateway.ingress.hops import ForwardedMode, add_forwarding, passed_before, strip_hop_by_hop
-from gateway.ingress.protocol import CLOSE, KEEP, ClientConnection, ClientRequest, Reply
+from gateway.ingress.protocol import ClientConnection, ClientRequest
 from gateway.ingress.relay import Relay
 from gateway.ingress.respond import field_lines, head_bytes, refusal_bytes, switching_protocols
 from gateway.ingress.settings import IngressSettings
@@ -46,8 +46,11 @@ class Forwarder:
         self.via = settings.via.encode()
         self.via_line = b"Via: 1.1 " + self.via + b"\r\n"
 
-    async def handle(self, request: ClientRequest) -> Reply:
-        """Answer one request. Whatever happens below ends here as an answer or a closed connection."""
+    async def handle(self, request: ClientRequest) -> bool:
+        """Answer one request; whether its connection may take another.
+
+        Whatever happens below ends here as an answer or as a closed connection.
+        """
         exchange = _Exchange(self, request)
         clients = self.clients
         if not clients.enter():
@@ -60,7 +63,7 @@ class Forwarder:
             return exchange.fail(cause)
         except ClientGoneError:
             request.connection.abort()
-            return CLOSE
+            return False
         except Exception as error:  # noqa: BLE001 - the adapter's guard: a failure of ours never forwards anything
             _LOG.exception("exchange failed", exc_info=error)
             return exchange.fail(Fault("internal_error", Source.GATEWAY, "the gateway failed", close=True))
@@ -84,7 +87,7 @@ class _Exchange:
         self._relay: Relay | None = None
         self._status = 0
 
-    async def run(self) -> Reply:
+    async def run(self) -> bool:
         """See the module."""
         forwarder = self._forwarder
         connection = self._connection
@@ -120,7 +123,7 @@ class _Exchange:
         if not upload.finished:
             await asyncio.sleep(0)  # the pool has cancelled the upload; let it let go of the body
         assert self._relay is not None
-        return KEEP if self._relay.keep_alive and not forwarder.clients.draining else CLOSE
+        return self._relay.keep_alive and not forwarder.clients.draining
 
     def _check_way(self, wire: WireRequest) -> None:
         """Refuse what has come round in a loop, or was meant for another TLS host (RFC 9110 section 7.4)."""
@@ -203,7 +206,7 @@ class _Exchange:
                 return await passage.admit_response(head, None), pieces
         return await passage.admit_response(head, b"".join(pieces)), []
 
-    async def _switch(self, passage: Passage, response: UpstreamResponse, wire: WireRequest) -> Reply:
+    async def _switch(self, passage: Passage, response: UpstreamResponse, wire: WireRequest) -> bool:
         """Let the WebSocket begin (RFC 6455 section 4)."""
         tunnel = response.upgraded
         assert tunnel is not None
@@ -221,14 +224,14 @@ class _Exchange:
             await run_tunnel(self._connection, tunnel, self._forwarder.limits.websocket_idle_timeout)
         finally:
             tunnel.close()
-        return CLOSE
+        return False
 
-    def _answer_options(self, wire: WireRequest) -> Reply:
+    def _answer_options(self, wire: WireRequest) -> bool:
         """The end of the way that Max-Forwards allows (RFC 9110 section 7.6.2)."""
         keep_alive = self._may_persist(wire) and self._request.payload.is_eof()
         head = head_bytes(204, field_lines((_ALLOW,)), framing=b"", keep_alive=keep_alive, legacy=wire.legacy)
         self._connection.send(head)
-        return KEEP if keep_alive else CLOSE
+        return keep_alive
 
     def _may_persist(self, wire: WireRequest) -> bool:
         return (
@@ -237,16 +240,16 @@ class _Exchange:
             and self._connection.served < self._forwarder.limits.keepalive_requests
         )
 
-    def fail(self, cause: Fault | Unreadable | StoreDown) -> Reply:
+    def fail(self, cause: Fault | Unreadable | StoreDown) -> bool:
         """Answer a failure."""
         return self.refuse(self._forwarder.gateway.refuse(cause, self._passage))
 
-    def refuse(self, refusal: Refusal) -> Reply:
+    def refuse(self, refusal: Refusal) -> bool:
         """Answer with a refusal, or break the connection off where an answer has begun."""
         relay = self._relay
         if relay is not None and relay.begun:
             self._connection.abort(reset=relay.unmarked_end)
-            return CLOSE
+            return False
         wire = self._wire
         legacy = wire is None or wire.legacy
         keep_alive = (
@@ -262,8 +265,8 @@ class _Exchange:
                 refusal_bytes(refusal, keep_alive=keep_alive, legacy=legacy, without_body=without_body)
             )
         except ClientGoneError:
-            return CLOSE
-        return KEEP if keep_alive else CLOSE
+            return False
+        return keep_alive
 
     def finish(self) -> None:
         """Count the exchange, and give up what the upstream has not finished sending."""

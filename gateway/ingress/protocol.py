@@ -1,10 +1,12 @@
 """One client connection: aiohttp's HTTP/1.1 protocol with its generosity taken out.
 
-aiohttp's `RequestHandler` keeps parsing, pipelining, persistence and cancellation. What changes:
+aiohttp's `RequestHandler` keeps the parser, its queue of pipelined requests, backpressure and
+cancellation. What changes:
 
 * after the first parse error nothing more is read, and the answer is a refusal of ours instead of
   aiohttp's text, which quotes the client's bytes;
-* the gateway writes its answers to the transport itself; `Reply` only tells aiohttp how it went on;
+* the loop over the requests is ours: without a task, a writer and a request object of aiohttp's for
+  each, and with answers that are written to the transport at once;
 * heads, bodies, tunnels and unread answers have deadlines, checked by one sweep of the server
   instead of one timer per request.
 """
@@ -15,10 +17,9 @@ import logging
 import socket
 import struct
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from aiohttp import web
-from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http_parser import RawRequestMessage
 from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 from aiohttp.web_protocol import RequestHandler, _ErrInfo
@@ -41,50 +42,34 @@ _LOG = logging.getLogger("gateway.ingress")
 _NO_LINGER = struct.pack("ii", 1, 0)
 
 
-class Reply:
-    """What aiohttp is given once the answer is already on its way."""
-
-    __slots__ = ("keep_alive",)
-    __http_exception__ = False
-
-    def __init__(self, *, keep_alive: bool) -> None:
-        self.keep_alive = keep_alive
-
-    async def prepare(self, _request: object) -> None:
-        """Nothing is left to prepare."""
-
-    async def write_eof(self) -> None:
-        """Nothing is left to write."""
-
-
-KEEP = Reply(keep_alive=True)
-CLOSE = Reply(keep_alive=False)
-
-
 class ClientRequest:
-    """One parsed request on its connection; stands in for aiohttp's request, which does far more."""
+    """One parsed request on its connection."""
 
-    __slots__ = ("_task", "connection", "message", "payload")
+    __slots__ = ("connection", "message", "payload")
 
-    def __init__(
-        self,
-        message: RawRequestMessage,
-        payload: StreamReader,
-        connection: "ClientConnection",
-        _writer: AbstractStreamWriter,
-        task: "asyncio.Task[None]",
-    ) -> None:
+    def __init__(self, message: RawRequestMessage, payload: StreamReader, connection: "ClientConnection") -> None:
         self.message = message
         self.payload = payload
         self.connection = connection
-        self._task: asyncio.Task[None] | None = task
-
-    def _finish(self) -> None:
-        """Called by aiohttp when the answer is there."""
 
     def _cancel(self, error: BaseException) -> None:
         """Called by aiohttp when the connection is lost."""
         self.payload.set_exception(error)
+
+
+Handler: TypeAlias = "Callable[[ClientRequest], Awaitable[bool]]"
+"""Answers a request; returns whether its connection may take another one."""
+
+
+class _Declined:
+    """What aiohttp's end of a request is given, which here only goes on parsing."""
+
+    def _finish(self) -> None: ...
+    async def prepare(self, _request: object) -> None: ...
+    async def write_eof(self) -> None: ...
+
+
+_DECLINED = _Declined()
 
 
 class ClientConnection(RequestHandler):
@@ -97,11 +82,14 @@ class ClientConnection(RequestHandler):
     __slots__ = (
         "_broken",
         "_clients",
+        "_closing_since",
         "_end_tunnel",
+        "_handle",
         "_head_bytes",
         "_head_since",
         "_opened",
         "_payload",
+        "_pipe",
         "_stalled_since",
         "_tunnel_idle",
         "counted",
@@ -113,15 +101,18 @@ class ClientConnection(RequestHandler):
         "upload",
     )
 
-    def __init__(self, manager: web.Server, clients: "Clients", **options: Any) -> None:
+    def __init__(self, manager: web.Server, clients: "Clients", handle: Handler, **options: Any) -> None:
         super().__init__(manager, **options)
         self._clients = clients
+        self._handle = handle
         self._broken = False
         self._payload: StreamReader = EMPTY_PAYLOAD
         self._head_bytes = 0
         self._head_since: float | None = None
         self._opened = self._loop.time()
         self._stalled_since: float | None = None
+        self._closing_since: float | None = None
+        self._pipe: asyncio.Transport | None = None
         self.counted = False
         self.peer = ""
         self.scheme = "http"
@@ -142,6 +133,8 @@ class ClientConnection(RequestHandler):
         return self._waiter is not None and not self._messages and self._head_since is None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        # aiohttp forgets its transport before it is closed; this one is kept until the very end.
+        self._pipe = cast("asyncio.Transport", transport)
         peername = transport.get_extra_info("peername")
         self.peer = peername[0] if isinstance(peername, tuple) else ""
         encrypted = transport.get_extra_info("ssl_object")
@@ -153,14 +146,15 @@ class ClientConnection(RequestHandler):
             super().connection_made(transport)
             return
         self._broken = True
-        self.transport = cast("asyncio.Transport", transport)
-        self.transport.write(self._clients.refusal_bytes(Fault(code, Source.GATEWAY, "no more connections")))
+        self.transport = self._pipe
+        self.transport.write(self._clients.turn_away(code))
         self._half_close()
         self._loop.call_later(self._clients.limits.lingering_time, transport.close)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         self._clients.forget(self)
         super().connection_lost(exc)
+        self._pipe = None
 
     def data_received(self, data: bytes) -> None:
         if self._broken:
@@ -216,8 +210,11 @@ class ClientConnection(RequestHandler):
             self.force_close()
         elif self.upload is not None and self.upload.overdue(now):
             self.upload.give_up()
-        if self._stalled_since is not None and now - self._stalled_since > limits.body_idle_timeout:
-            self.abort()
+        if self._closing_since is None and self._pipe is not None and self._pipe.is_closing():
+            self._closing_since = now
+        for since in (self._stalled_since, self._closing_since):
+            if since is not None and now - since > limits.body_idle_timeout:
+                self.abort()
         if self._tunnel_idle is not None and self._tunnel_idle(now):
             self.abort()
 
@@ -276,13 +273,14 @@ class ClientConnection(RequestHandler):
 
     def abort(self, *, reset: bool = False) -> None:
         """Close at once. With `reset` the client sees an error where the end could pass for a good one."""
-        if self.transport is None:
+        pipe = self._pipe
+        if pipe is None:
             return
-        peer = self.transport.get_extra_info("socket") if reset else None
+        peer = pipe.get_extra_info("socket") if reset else None
         if peer is not None:
             with contextlib.suppress(OSError):
                 peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
-        self.transport.abort()
+        pipe.abort()
 
     async def linger(self) -> None:
         """Let the answer arrive before the connection goes: closing on unread input resets it (RFC 9112 9.6)."""
@@ -298,25 +296,70 @@ class ClientConnection(RequestHandler):
             with contextlib.suppress(OSError, NotImplementedError):
                 transport.write_eof()
 
-    def handle_error(
-        self,
-        request: BaseRequest,  # noqa: ARG002 - aiohttp's signature
-        status: int = 500,  # noqa: ARG002
-        exc: BaseException | None = None,
-        message: str | None = None,  # noqa: ARG002
-    ) -> StreamResponse:
-        """Reached only where the adapter's own guard failed: nothing more goes out."""
-        self.log_exception("guard failed", exc_info=exc)
-        self.abort()
-        return cast("StreamResponse", CLOSE)
+    async def start(self) -> None:
+        """Serve one request after the other until the connection is to be closed."""
+        try:
+            while not self._force_close:
+                message, payload = await self._next_message()
+                if not await self._serve(message, payload) or self._close or self._force_close:
+                    break
+                self._arm_keepalive()
+        except ConnectionError:
+            self.abort()
+        except BaseException:
+            # Cancelled, or a failure beyond the guard in forward.py: nothing more goes out.
+            self.abort()
+            raise
+        if not self._force_close:
+            self._task_handler = None
+            if self.transport is not None:
+                self.transport.close()
 
-    def _make_error_handler(self, err_info: _ErrInfo) -> Callable[[BaseRequest], Awaitable[StreamResponse]]:
-        async def answer(_request: BaseRequest) -> StreamResponse:
-            self.send(self._clients.refusal_bytes(parse_fault(err_info.exc)))
+    async def _next_message(self) -> tuple[RawRequestMessage | _ErrInfo, StreamReader]:
+        if not self._messages:
+            self._waiter = self._loop.create_future()
+            try:
+                await self._waiter
+            finally:
+                self._waiter = None
+        following = self._messages.popleft()
+        if self._parser is not None:
+            self._parser.message_consumed()
+        if self._buffer_paused and len(self._messages) <= self._msg_queue_resume_size:
+            self._resume_reading_if_drained()
+        return following
+
+    async def _serve(self, message: RawRequestMessage | _ErrInfo, payload: StreamReader) -> bool:
+        """Answer one message; whether the connection can take another."""
+        if isinstance(message, _ErrInfo):
+            self.send(self._clients.refusal_bytes(parse_fault(message.exc)))
             await self.linger()
-            return cast("StreamResponse", CLOSE)
+            return False
+        request = ClientRequest(message, payload, self)
+        self._current_request = cast("BaseRequest", request)
+        try:
+            persists = await self._handle(request)
+        finally:
+            self._current_request = None
+        if self._upgraded and self._payload_parser is None:
+            # What came behind an upgrade that was declined waits to be parsed.
+            await self.finish_response(cast("BaseRequest", _DECLINED), cast("StreamResponse", _DECLINED), None)
+        if not payload.is_eof():
+            await self._discard(payload)
+            persists = persists and payload.is_eof()
+        return persists
 
-        return answer
+    async def _discard(self, payload: StreamReader) -> None:
+        """Read away a body that nobody wanted, for a while: closing at once could take the answer back."""
+        with contextlib.suppress(TimeoutError, Fault, ConnectionError):
+            async with asyncio.timeout(self._lingering_time):
+                while not payload.is_eof():
+                    await payload.readany()
+
+    def _arm_keepalive(self) -> None:
+        self._next_keepalive_close_time = close_time = self._loop.time() + self._keepalive_timeout
+        if self._keepalive_handle is None:
+            self._keepalive_handle = self._loop.call_at(close_time, self._process_keepalive)
 
     def log_exception(self, *_args: Any, **details: Any) -> None:
         """Class and place only; the texts of these exceptions quote clients (promise P6)."""

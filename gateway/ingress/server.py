@@ -2,15 +2,14 @@
 
 import asyncio
 import contextlib
-from typing import cast
 
 from aiohttp import http_parser, web
-from aiohttp.web_protocol import RequestHandler, _RequestFactory, _RequestHandler
+from aiohttp.web_protocol import RequestHandler
 
 from gateway.ingress.clients import Clients
 from gateway.ingress.forward import Forwarder
 from gateway.ingress.listeners import ListenerSet
-from gateway.ingress.protocol import ClientConnection, ClientRequest
+from gateway.ingress.protocol import ClientConnection
 from gateway.ingress.settings import IngressSettings
 from gateway.ingress.upstream import UpstreamPools
 from gateway.runtime.gateway import Gateway
@@ -73,15 +72,17 @@ class IngressServer:
         await self._clients.abort()
 
 
+async def _unused(_request: web.BaseRequest) -> web.StreamResponse:
+    """Aiohttp's server asks for a handler; `ClientConnection.start` never calls it."""
+    raise NotImplementedError
+
+
 class _Server(web.Server):
-    """aiohttp's low-level server with our protocol and request."""
+    """aiohttp's low-level server with our protocol."""
 
     def __init__(self, forwarder: Forwarder, clients: Clients, settings: IngressSettings) -> None:
-        super().__init__(
-            cast("_RequestHandler", forwarder.handle),
-            request_factory=cast("_RequestFactory", ClientRequest),
-            handler_cancellation=True,
-        )
+        super().__init__(_unused, handler_cancellation=True)
+        self._handle = forwarder.handle
         self._clients = clients
         limits = settings.limits
         self._options = {
@@ -97,4 +98,4 @@ class _Server(web.Server):
         }
 
     def __call__(self) -> RequestHandler:
-        return ClientConnection(self, self._clients, **self._options)
+        return ClientConnection(self, self._clients, self._handle, **self._options)

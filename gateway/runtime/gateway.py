@@ -22,6 +22,7 @@ from gateway.policy.policy import Policy
 from gateway.runtime.moments import Moments
 from gateway.runtime.parts import BodyEditor
 from gateway.runtime.services import Services
+from gateway.runtime.sightings import Sightings, has_no_rules
 
 
 class Refused(GatewayError):  # noqa: N818 - the word of the glossary, and no error of ours
@@ -47,6 +48,8 @@ class Gateway:
         self.services = services
         self.engine = Engine(policy, services.keys, services.limits)
         self.moments = Moments()
+        self.sightings = Sightings() if has_no_rules(policy) else None
+        services.metrics.sightings = self.sightings
 
     @property
     def policy(self) -> Policy:
@@ -175,6 +178,8 @@ class Passage:
         try:
             subject = handle_of(self._gateway.services.keys, exchange.open_request(body))
             step = await self._decided(subject, Direction.REQUEST)
+            if self._gateway.sightings is not None:
+                self._gateway.sightings.note(exchange, Direction.REQUEST, exchange.head.headers)
             if parts and isinstance(step, Send):
                 self.editor = BodyEditor(exchange, step, self._gateway)
         except (Unreadable, Fault, StoreDown) as cause:
@@ -188,6 +193,8 @@ class Passage:
         try:
             exchange.open_response(head, body)
             step = await self._decided(exchange.subject, Direction.RESPONSE)
+            if self._gateway.sightings is not None:
+                self._gateway.sightings.note(exchange, Direction.RESPONSE, head.headers)
         except (Unreadable, Fault, StoreDown) as cause:
             raise Refused(self._gateway.refuse(cause, self)) from cause
         return self._outgoing(step)

@@ -19,6 +19,8 @@ from prometheus_client.exposition import generate_latest
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from gateway.runtime.sightings import Sightings
+
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 """Upper bounds of the latency histogram in seconds; one more bucket takes what is slower."""
 
@@ -41,6 +43,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     exchanges: tuple[tuple[str, int, int], ...] = ()
     latency: dict[str, Latency] = {}
     in_flight: int = 0
+    sightings: tuple[tuple[str, str, str, str, int], ...] = ()
 
 
 class Metrics:
@@ -48,6 +51,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self.in_flight = 0
+        self.sightings: Sightings | None = None
         self._messages: defaultdict[tuple[str, str, bool], int] = defaultdict(int)
         self._refusals: defaultdict[str, int] = defaultdict(int)
         self._exchanges: defaultdict[tuple[str, int], int] = defaultdict(int)
@@ -56,6 +60,14 @@ class Metrics:
     def message(self, route: str, direction: str, recorded: bool) -> None:
         """Count one message that was decided; `recorded` tells whether the ledger holds a line on it."""
         self._messages[route, direction, recorded] += 1
+
+    def unrecorded(self) -> dict[str, int]:
+        """How many messages had no record, by route and direction in one text."""
+        return {
+            f"{route} {direction}": count
+            for (route, direction, recorded), count in self._messages.items()
+            if not recorded
+        }
 
     def refusal(self, code: str) -> None:
         """Count one answer of our own by its code."""
@@ -76,6 +88,7 @@ class Metrics:
             exchanges=tuple((*key, count) for key, count in self._exchanges.items()),
             latency={route: Latency(list(each.counts), each.seconds) for route, each in self._latency.items()},
             in_flight=self.in_flight,
+            sightings=self.sightings.rows() if self.sightings is not None else (),
         )
 
 
@@ -89,6 +102,7 @@ def merge(snapshots: Iterable[Snapshot]) -> Snapshot:
     refusals: defaultdict[str, int] = defaultdict(int)
     exchanges: defaultdict[tuple[str, int], int] = defaultdict(int)
     latency: defaultdict[str, Latency] = defaultdict(_no_latency)
+    sightings: defaultdict[tuple[str, str, str, str], int] = defaultdict(int)
     in_flight = 0
     for snapshot in snapshots:
         for route, direction, recorded, count in snapshot.messages:
@@ -102,12 +116,15 @@ def merge(snapshots: Iterable[Snapshot]) -> Snapshot:
             total.counts = [mine + other for mine, other in zip(total.counts, each.counts, strict=True)]
             total.seconds += each.seconds
         in_flight += snapshot.in_flight
+        for method, path, direction, address, count in snapshot.sightings:
+            sightings[method, path, direction, address] += count
     return Snapshot(
         messages=tuple((*key, count) for key, count in messages.items()),
         refusals=dict(refusals),
         exchanges=tuple((*key, count) for key, count in exchanges.items()),
         latency=dict(latency),
         in_flight=in_flight,
+        sightings=tuple((*sighting, count) for sighting, count in sorted(sightings.items())),
     )
 
 

@@ -1,5 +1,6 @@
 """The stores of one worker, opened together and closed in order: what the pure engine is given to work with."""
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,9 @@ from gateway.stores.consent import SqliteConsentStore
 from gateway.stores.keyfile import load_keyring, load_signing_key
 from gateway.stores.ports import ConsentStore
 
+COUNT_SECONDS = 60.0
+_COUNTS_IN_A_RECORD = 400
+
 
 class Services:
     """Keys, stores and counters of one worker. Without a ledger nothing is recorded: only benches do that."""
@@ -31,6 +35,7 @@ class Services:
         self.log = log
         self.limits = limits
         self._moments = Moments()
+        self._counted: dict[str, int] = {}
 
     @classmethod
     def open(cls, state: Path, slot: str, *, origin: str, limits: Limits, log: Any) -> "Services":
@@ -66,6 +71,33 @@ class Services:
         if self.ledger is not None:
             await self.ledger.commit(*bare_entry(self._moments.now(b""), kind=Kind.POLICY, policy=policy.digest))
 
+    async def record_counts(self) -> None:
+        """Record how many messages had no record of their own since the last time, by route and direction.
+
+        Records and counts then add up to all that passed, so that an auditor can ask what was not recorded.
+
+        Raises:
+            StoreDown: AUDIT_UNAVAILABLE; the counts go into the next attempt.
+        """
+        if self.ledger is None:
+            return
+        unrecorded = self.metrics.unrecorded()
+        news = {name: count - self._counted.get(name, 0) for name, count in unrecorded.items()}
+        rows = [(name, count) for name, count in sorted(news.items()) if count]
+        for start in range(0, len(rows), _COUNTS_IN_A_RECORD):
+            counts = dict(rows[start : start + _COUNTS_IN_A_RECORD])
+            await self.ledger.commit(*bare_entry(self._moments.now(b""), kind=Kind.COUNT, counts=counts))
+            self._counted.update({name: unrecorded[name] for name in counts})
+
+    async def keep_counting(self) -> None:
+        """Record the counts every minute until cancelled."""
+        while True:
+            await asyncio.sleep(COUNT_SECONDS)
+            try:
+                await self.record_counts()
+            except StoreDown as error:
+                self.log.error("counts not recorded", cause=error)  # noqa: TRY400 - no traceback, so no text of others
+
     def ledger_healthy(self) -> bool:
         return self.ledger is None or self.ledger.healthy()
 
@@ -81,4 +113,7 @@ class Services:
         """Close the ledger last, so that everything before it can still be recorded."""
         self.consent.close()
         if self.ledger is not None:
-            await self.ledger.close()
+            try:
+                await self.record_counts()
+            finally:
+                await self.ledger.close()

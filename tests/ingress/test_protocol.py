@@ -244,3 +244,32 @@ async def test_the_answer_to_a_body_that_is_too_long_is_not_lost():
         assert answer.all(b"connection") == [b"close"]
         assert await client.rest() == b""
         assert port.upstream.connections == 0
+
+
+async def test_a_connection_that_cannot_finish_closing_is_cut_off():
+    class Stuck:
+        aborted = False
+
+        def is_closing(self):
+            return True
+
+        def abort(self):
+            self.aborted = True
+
+    async with data_port() as port:
+        await port.connect()
+        await port.settle(lambda: port.server.connections)
+        (connection,) = port.server._clients.connections
+        real, stuck = connection._pipe, Stuck()
+        connection._pipe = stuck
+        now = asyncio.get_running_loop().time()
+        for later, aborted in ((0, False), (29, False), (31, True)):
+            connection.check_deadlines(now + later)
+            assert stuck.aborted is aborted
+        connection._pipe = real
+
+
+async def test_connections_turned_away_are_counted_and_not_recorded():
+    async with data_port(connections=0, lingering_time=0.1) as port:
+        assert (await (await port.connect()).answer()).code == "overloaded"
+        assert port.gateway.services.metrics.snapshot().refusals == {"overloaded": 1}

@@ -3,18 +3,12 @@
 import asyncio
 
 import pytest
-import uvloop
 from scripted_upstream import OK, answering, scripted
 
 from gateway.model.errors import Fault, Unreadable
 
 HOST = [(b"Host", b"shop.example")]
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
-
-
-@pytest.fixture(params=[asyncio.DefaultEventLoopPolicy, uvloop.EventLoopPolicy], ids=["asyncio", "uvloop"])
-def event_loop_policy(request):
-    return request.param()
 
 
 def head(*fields: bytes, line: bytes = b"HTTP/1.1 200 OK") -> bytes:

@@ -4,7 +4,6 @@ import asyncio
 import os
 
 import pytest
-import uvloop
 from scripted_upstream import OK, answering, scripted, settle
 
 from gateway.ingress.upstream import UpstreamPool, UpstreamPools, parse_upstream
@@ -15,11 +14,6 @@ HOST = [(b"Host", b"shop.example")]
 CLOSING = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok"
 OLD = b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok"
 OLD_KEPT = b"HTTP/1.0 200 OK\r\nConnection: Keep-Alive\r\nContent-Length: 2\r\n\r\nok"
-
-
-@pytest.fixture(params=[asyncio.DefaultEventLoopPolicy, uvloop.EventLoopPolicy], ids=["asyncio", "uvloop"])
-def event_loop_policy(request):
-    return request.param()
 
 
 async def fetch(pool, method="GET", body=None, **options):
@@ -187,84 +181,6 @@ async def test_cancelled_waiter_gives_its_turn_on():
         assert await waiting[2] is first
         pool.abort()
         assert pool._free == 1
-
-
-RETRIED = [
-    ("GET", None, None, True),
-    ("HEAD", None, None, True),
-    ("OPTIONS", None, None, True),
-    ("GET", b"x", None, True),
-    ("GET", None, False, False),
-    ("PUT", b"x", None, False),
-    ("PUT", b"x", True, True),
-    ("DELETE", None, None, False),
-    ("DELETE", None, True, True),
-    ("POST", b"x", None, False),
-    ("POST", b"x", True, False),
-    ("PATCH", b"x", True, False),
-]
-
-
-def dropping(after=b""):
-    """Answer once, then read the next request, say `after`, and hang up."""
-
-    async def script(server, reader, writer):
-        await server.read_request(reader)
-        writer.write(OK)
-        await server.read_request(reader)
-        writer.write(after)
-        await writer.drain()
-
-    return script
-
-
-@pytest.mark.parametrize(("method", "body", "replayable", "retried"), RETRIED)
-async def test_retry_of_a_reused_connection(method, body, replayable, retried):
-    async with scripted(dropping(), answering(OK)) as server:
-        pool = server.pool()
-        await fetch(pool)
-        if retried:
-            await fetch(pool, method, body, replayable=replayable)
-            assert pool.stats.retries == 1
-        else:
-            with pytest.raises(Fault) as caught:
-                await fetch(pool, method, body, replayable=replayable)
-            assert caught.value.code == "upstream_broken"
-        assert len(server.requests) == (3 if retried else 2)
-        assert server.connections == (2 if retried else 1)
-        pool.abort()
-
-
-async def test_no_retry_after_a_byte_of_the_answer():
-    async with scripted(dropping(after=b"H"), answering(OK)) as server:
-        pool = server.pool()
-        await fetch(pool)
-        with pytest.raises(Fault):
-            await fetch(pool)
-        assert server.connections == 1
-
-
-async def test_no_retry_on_a_new_connection():
-    async def mute(server, reader, writer):
-        await server.read_request(reader)
-
-    async with scripted(mute) as server:
-        with pytest.raises(Fault) as caught:
-            await fetch(server.pool())
-        assert caught.value.code == "upstream_broken"
-        assert server.connections == 1
-
-
-async def test_retry_goes_once_and_to_a_new_connection():
-    async def mute(server, reader, writer):
-        await server.read_request(reader)
-
-    async with scripted(dropping(), dropping(), mute) as server:
-        pool = server.pool()
-        await asyncio.gather(fetch(pool), fetch(pool))
-        with pytest.raises(Fault):
-            await fetch(pool)
-        assert (server.connections, pool.stats.retries) == (3, 1)
 
 
 async def test_refused_connection_is_unreachable():
@@ -473,39 +389,3 @@ async def test_pools_are_made_once_per_url():
         pools.close()
         pools.abort()
         assert pool.stats.open == 0
-
-
-@pytest.mark.parametrize(
-    "url",
-    [
-        "ftp://a",
-        "http://",
-        "http://a/path",
-        "http://u:p@a",
-        "http://a?x",
-        "http://a#x",
-        "http://a b",
-        "http://ä.example",
-        "http://a:99999",
-        "a:80",
-    ],
-)
-def test_urls_that_name_no_upstream(url):
-    with pytest.raises(ValueError):
-        parse_upstream(url)
-
-
-@pytest.mark.parametrize(
-    ("url", "expected"),
-    [
-        ("http://a", ("http", "a", 80)),
-        ("http://a/", ("http", "a", 80)),
-        ("http://A:8000", ("http", "a", 8000)),
-        ("http://[::1]:8000", ("http", "::1", 8000)),
-        ("https://a", ("https", "a", 443)),
-    ],
-)
-def test_urls(url, expected):
-    upstream = parse_upstream(url)
-    assert (upstream.scheme, upstream.host, upstream.port) == expected
-    assert (upstream.ssl is not None) == (expected[0] == "https")

@@ -42,8 +42,14 @@ def test_the_rules_lead_to_where_the_shop_listens(compose):
     assert rules["recipients"]["shop"]["upstream"] == f"http://{listens}"
 
 
-def test_all_services_share_the_one_image_that_is_built(compose):
+def test_all_services_are_the_one_image(compose):
     services = compose["services"].values()
 
-    assert {service["image"] for service in services} == {"privacy-gateway"}
-    assert [service["build"] for service in services if "build" in service] == ["."]
+    assert {(service["image"], service["build"]) for service in services} == {("privacy-gateway", ".")}
+
+
+def test_the_gateway_waits_for_its_keys(compose):
+    services = compose["services"]
+
+    assert services["gateway"]["depends_on"] == {"keys": {"condition": "service_completed_successfully"}}
+    assert services["keys"]["volumes"][0] in services["gateway"]["volumes"]

@@ -4,15 +4,20 @@ import os
 import re
 import shlex
 import shutil
+import socket
 import subprocess
 import sys
 import threading
+import urllib.request
 import venv
 import zipfile
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
+import yaml
+
+from gateway.cli.demo_stage import copy_rules
 
 ROOT = Path(__file__).parents[2]
 
@@ -216,3 +221,49 @@ def test_the_entry_point_starts(image, command, tmp_path):
 
     assert done.returncode == 0, done.stderr
     assert done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_the_services_of_the_compose_file_work_together(image, tmp_path):
+    services = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        listen = f"127.0.0.1:{probe.getsockname()[1]}"
+    copy_rules(tmp_path / "rules", f"http://{listen}")
+    places = {
+        "/state": str(tmp_path / "state"),
+        "/etc/privacy-gateway/rules": str(tmp_path / "rules"),
+        "127.0.0.1:8000": listen,
+        "0.0.0.0:8080": "127.0.0.1:0",
+        "127.0.0.1:9100": "127.0.0.1:0",
+    }
+    environment = {"PATH": f"{image / 'opt' / 'gateway' / 'bin'}:/usr/bin:/bin"}
+
+    def words(name, default):
+        service = services[name]
+        text = json.dumps([*service.get("entrypoint", default), *service.get("command", ())])
+        for written, here in places.items():
+            text = text.replace(written, here)
+        return json.loads(text)
+
+    def start(command):
+        return subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True)
+
+    for _ in range(2):
+        assert subprocess.run(words("keys", ()), cwd=tmp_path, env=environment, check=False).returncode == 0
+    with start([*words("shop", ())]) as shop, start([*words("gateway", ["privacy-gateway"]), "--json"]) as gateway:
+        try:
+            assert shop.stdout.readline()
+            ready = json.loads(gateway.stdout.readline())
+            with urllib.request.urlopen(f"{ready['listeners'][0]}/api/orders", timeout=10) as answer:
+                orders = json.load(answer)
+            healthy = health_check(f"{ready['admin']}/healthz")
+        finally:
+            shop.terminate()
+            gateway.terminate()
+
+    assert ready["workers"] == 2
+    assert orders["items"][0]["customer"]["email"].startswith("p1.")
+    assert healthy == 0
+    assert gateway.returncode == 0

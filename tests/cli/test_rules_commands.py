@@ -1,0 +1,185 @@
+"""`check`, `test`, `explain` and `diff` as a person runs them."""
+
+import json
+from pathlib import Path
+
+import pytest
+from processes import cli
+from rulebook import rules
+
+ROUTES = """
+routes:
+  - name: sign-up
+    match: {method: POST, path: /customers}
+    to: shop
+    subject: {field: $.email}
+    request:
+      fields:
+        $.email: {is: contact.email, for: service}
+        $.born: {is: demographic.date_of_birth, for: ads, otherwise: drop}
+    response: {rest: pass}
+"""
+CASES = """
+version: 1
+cases:
+  - name: without consent the birth date stays out
+    request: {method: POST, path: /customers, json: {email: a@b.c, born: 1990-01-02, x: 1}}
+    expect:
+      forward: {json: {email: a@b.c}}
+      record: {kind: collect, fields: {$.email: keep, $.born: drop, 'body:*': drop}}
+"""
+
+
+@pytest.fixture
+def folder(tmp_path):
+    rules_folder = tmp_path / "old"
+    rules_folder.mkdir()
+    (rules_folder / "shop.yaml").write_text(rules(ROUTES))
+    (rules_folder / "shop.cases.yaml").write_text(CASES)
+    return rules_folder
+
+
+def test_check_is_content_with_good_rules(folder):
+    result = cli("check", folder)
+
+    assert "1 routes, 2 fields, digest " in result.stdout
+
+
+def test_check_prints_twelve_mistakes_with_line_and_column_at_once():
+    mistakes = Path(__file__).parents[1] / "policy" / "mistakes" / "twelve.yaml"
+    result = cli("check", mistakes, "--json", check=False)
+
+    found = json.loads(result.stdout)["diagnostics"]
+    errors = [each for each in found if each["severity"] == "error"]
+    assert result.returncode == 2
+    assert len(errors) == 12
+    assert all(each["line"] > 0 and each["column"] > 0 and each["hint"] for each in errors)
+    assert len({(each["line"], each["code"]) for each in errors}) == 12
+
+
+def test_test_runs_the_cases_and_says_how_many_rules_were_reached(folder):
+    assert "1 passed, 0 failed, 100% of the rules reached" in cli("test", folder).stdout
+
+
+def test_a_broken_rule_fails_its_case_side_by_side(folder):
+    path = folder / "shop.yaml"
+    path.write_text(path.read_text().replace("$.born:", "$.bron:"))
+    result = cli("test", folder, check=False)
+
+    assert result.returncode == 2
+    assert "FAILED shop.cases.yaml:4: without consent the birth date stays out" in result.stdout
+    assert "expected" in result.stdout
+    assert "got" in result.stdout
+    assert "sign-up" in result.stdout
+    assert "$.bron" in result.stdout
+    assert "0 passed, 1 failed, 50% of the rules reached" in result.stdout
+
+
+def test_zero_cases_is_no_success(folder):
+    (folder / "shop.cases.yaml").unlink()
+    result = cli("test", folder, check=False)
+
+    assert result.returncode == 1
+    assert "no case found" in result.stderr
+
+
+def test_a_misspelt_expectation_is_a_diagnostic(folder):
+    path = folder / "shop.cases.yaml"
+    path.write_text(path.read_text().replace("forward:", "foward:"))
+    result = cli("test", folder, check=False)
+
+    assert result.returncode == 1
+    assert "shop.cases.yaml:7:7: error PG105" in result.stderr
+    assert "did you mean 'forward'?" in result.stderr
+
+
+@pytest.mark.parametrize("as_file", [False, True])
+def test_explain_names_route_verdicts_and_what_would_be_sent(folder, tmp_path, as_file):
+    body = '{"email":"a@b.c","born":"1990-01-02","x":1}'
+    if as_file:
+        capture = tmp_path / "capture.http"
+        capture.write_text(f"POST /customers HTTP/1.1\nHost: shop.example\nContent-Type: application/json\n\n{body}\n")
+        given = ("--request", capture)
+    else:
+        given = ("--curl", f"curl http://shop.example/customers -H 'Content-Type: application/json' -d '{body}'")
+    found = json.loads(cli("explain", "--rules", folder, *given, "--consent", "ads=given", "--json").stdout)
+
+    assert found["route"] == "sign-up"
+    assert [
+        (each["address"], each["action"], each["reason"], each["count"]) for each in found["request"]["fields"]
+    ] == [
+        ("$.email", "keep", "listed", 1),
+        ("$.born", "keep", "listed", 1),
+    ]
+    assert found["request"]["message"].endswith('\n\n{"email":"a@b.c","born":"1990-01-02"}')
+    assert found["request"]["unlisted"] == {"body": 1}
+    assert found["request"]["record"]["kind"] == "collect"
+
+
+def test_explain_reads_a_har_with_its_answer(folder, tmp_path):
+    entry = {
+        "request": {"method": "POST", "url": "https://shop.example/customers", "postData": {"text": '{"email":"a@b.c"}'},
+                    "headers": [{"name": "Content-Type", "value": "application/json"}]},
+        "response": {"status": 201, "headers": [{"name": "X-Id", "value": "7"}], "content": {"text": "fine"}},
+    }  # fmt: skip
+    path = tmp_path / "one.har"
+    path.write_text(json.dumps({"log": {"entries": [entry]}}))
+    found = json.loads(cli("explain", "--rules", folder, "--request", path, "--json").stdout)
+
+    assert found["response"]["message"] == "201\nX-Id: 7\n\nfine"
+
+
+def test_explain_says_why_nothing_passes(folder):
+    curl = "curl http://shop.example/customers -H 'Content-Type: application/json' -d '{broken'"
+    result = cli("explain", "--rules", folder, "--curl", curl, check=False)
+
+    assert result.returncode == 2
+    assert "refused: unparsable_body" in result.stdout
+
+
+@pytest.mark.parametrize(
+    "curl", ["curl", "curl --next http://a", "curl -d @file http://a", "curl -X", "curl http://a -H"]
+)
+def test_explain_guesses_nothing_about_curl(folder, curl):
+    result = cli("explain", "--rules", folder, "--curl", curl, check=False)
+
+    assert result.returncode == 1
+    assert "Error: " in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_diff_names_exactly_the_fields_that_change_and_the_facts(folder, tmp_path):
+    newer = tmp_path / "newer"
+    newer.mkdir()
+    text = (folder / "shop.yaml").read_text()
+    changed = text.replace("for: ads, otherwise: drop", "for: analytics, otherwise: drop")
+    changed = changed.replace("$.email: {is: contact.email, for: service}",
+                              "$.email: {is: contact.email, for: service, as: pseudonym}")  # fmt: skip
+    (newer / "shop.yaml").write_text(changed)
+    result = cli("diff", folder, newer, "--json", check=False)
+
+    changes = json.loads(result.stdout)["changes"]
+    assert result.returncode == 2
+    assert {change["address"] for change in changes} == {"$.email", "$.born"}
+    email = [change for change in changes if change["address"] == "$.email"]
+    assert all(change["old"].startswith("keep") and change["new"].startswith("pseudonym") for change in email
+               if "listed" in change["old"])  # fmt: skip
+
+
+def test_diff_tells_consent_states_apart(folder, tmp_path):
+    newer = tmp_path / "newer"
+    newer.mkdir()
+    text = (folder / "shop.yaml").read_text().replace("for: ads, otherwise: drop", "for: ads, otherwise: blank")
+    (newer / "shop.yaml").write_text(text)
+    changes = json.loads(cli("diff", folder, newer, "--json", check=False).stdout)["changes"]
+
+    facts = {fact for change in changes for fact in change["facts"]}
+    assert {change["address"] for change in changes} == {"$.born"}
+    assert "consent given" not in facts
+    assert {"consent given, Sec-GPC", "consent withdrawn", "no person"} <= facts
+
+
+def test_diff_of_equal_rules_is_silent_success(folder):
+    result = cli("diff", folder, folder)
+
+    assert "no verdict changes" in result.stdout
