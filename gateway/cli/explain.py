@@ -10,9 +10,9 @@ from rich.text import Text
 
 from gateway.cli.captures import Capture, parse_curl, read_capture, read_response
 from gateway.cli.output import FINDINGS, FINE, console, print_json, printable
-from gateway.engine.exchange import Refuse, Send
 from gateway.engine.record import PART_ORDER
-from gateway.engine.trial import GivenFacts, Trial, entry_record, steps_of, try_exchange
+from gateway.engine.step import Refuse, Send
+from gateway.engine.trial import GivenFacts, Trial, step_record, steps_of, try_exchange
 from gateway.model.action import action_name
 from gateway.model.words import ConsentStatus, Direction
 
@@ -85,29 +85,25 @@ def explanation(trial: Trial, capture: Capture, response: tuple[Any, bytes] | No
     }
     originals = {Direction.REQUEST: capture.body, Direction.RESPONSE: response[1] if response else b""}
     for direction, step in steps_of(trial):
-        found[direction.value] = _step(step, originals[direction])
+        found[direction.value] = {**_step(step, originals[direction]), "record": step_record(trial, step)}
     return found
 
 
 def _step(step: Send | Refuse, original: bytes) -> dict[str, object]:
-    verdicts: list[dict[str, object]] = []
-    unlisted: dict[str, int] = {}
-    if step.decision is not None and step.counts is not None:
-        for each, count in zip(step.decision.plan.verdicts, step.counts.fields, strict=True):
-            rule = each.rule
-            verdicts.append(
-                {
-                    "address": rule.address.text,
-                    "class": rule.data_class,
-                    "purpose": rule.purpose,
-                    "basis": each.basis,
-                    "action": action_name(each.action),
-                    "reason": each.reason,
-                    "count": count,
-                    "rule": f"{rule.place.file}:{rule.place.line}",
-                }
-            )
-        unlisted = {part.value: count for part, count in zip(PART_ORDER, step.counts.unlisted, strict=True) if count}
+    verdicts = [
+        {
+            "address": each.rule.address.text,
+            "class": each.rule.data_class,
+            "purpose": each.rule.purpose,
+            "basis": each.basis,
+            "action": action_name(each.action),
+            "reason": each.reason,
+            "count": count,
+            "rule": f"{each.rule.place.file}:{each.rule.place.line}",
+        }
+        for each, count in zip(step.decision.plan.verdicts, step.counts.fields, strict=True)
+    ]
+    unlisted = {part.value: count for part, count in zip(PART_ORDER, step.counts.unlisted, strict=True) if count}
     if isinstance(step, Refuse):
         sent: dict[str, object] = {"refused": step.refusal.code, "status": step.refusal.status}
     else:
@@ -116,7 +112,6 @@ def _step(step: Send | Refuse, original: bytes) -> dict[str, object]:
         **sent,
         "fields": verdicts,
         "unlisted": unlisted,
-        "record": entry_record(step.entry) if step.entry else None,
     }
 
 

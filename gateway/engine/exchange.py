@@ -4,15 +4,13 @@ The driver reads bytes, clock and stores; the exchange says what is to happen::
 
     exchange = engine.receive(head, request_id)      the route, from the head alone
     exchange.open_request(body)                      reads the body, resolves the person
-    exchange.decide_request(facts, moment)           -> Send | Refuse
+    exchange.decide_request(facts)                   -> Send | Refuse
+    exchange.entry(step, moment)                     the record, durable before the message leaves
     exchange.open_response(head, body)
-    exchange.decide_response(facts, moment)          -> Send | Refuse
+    exchange.decide_response(facts)                  -> Send | Refuse
 
-Each step comes back with the record that must be durable before the message leaves. The same
-engine serves traffic, `explain`, `test` and `diff`.
+The same engine serves traffic, `explain`, `test` and `diff`.
 """
-
-from typing import TypeAlias
 
 import msgspec
 
@@ -31,35 +29,15 @@ from gateway.engine.plan import BODY_PLACES, Decision, Plan, Plans
 from gateway.engine.record import Counts, Entry, Moment
 from gateway.engine.refusals import refusal
 from gateway.engine.rewrite import Content, Rewritten, open_content, rewrite
+from gateway.engine.step import Refuse, Send, Step
 from gateway.model.address import Address, Place
 from gateway.model.errors import Unreadable
 from gateway.model.facts import Facts
 from gateway.model.limits import Limits
-from gateway.model.message import Outgoing, Refusal, RequestHead, ResponseHead, header_values
+from gateway.model.message import HeaderPairs, Outgoing, RequestHead, ResponseHead, header_values
 from gateway.model.words import Direction, Kind, Mode, Part, Posture, Reason, Rest
 from gateway.policy.policy import Route
 from gateway.policy.router import RouteMatch
-
-
-class Send(msgspec.Struct, frozen=True):
-    """The message may leave once `entry`, where there is one, is durable."""
-
-    outgoing: Outgoing
-    entry: Entry | None
-    decision: Decision
-    counts: Counts
-
-
-class Refuse(msgspec.Struct, frozen=True):
-    """The message does not leave."""
-
-    refusal: Refusal
-    entry: Entry | None
-    decision: Decision | None = None
-    counts: Counts | None = None
-
-
-Step: TypeAlias = Send | Refuse
 
 RECORD_FIELD = b"Privacy-Record"
 """Response field with the id under which the ledger keeps what this answer disclosed."""
@@ -164,44 +142,62 @@ class Exchange:
         if body and self.response_plans.reads_body:
             self._content = self._open(head.headers, body)
 
-    def decide_request(self, facts: Facts, moment: Moment, *, strip: bool = False) -> Step:
+    def decide_request(self, facts: Facts, *, strip: bool = False) -> Step:
         """What becomes of the request under these facts; `strip` lets nothing personal pass."""
         self.subject = facts.subject
-        plans = self.request_plans
-        decision = plans.decide(self._with_signals(facts), strip=strip)
-        headers = self.head.headers
-        if self.response_plans.reads_body and not self.observes:
+        head = self.head
+        decision = self.request_plans.decide(self._with_signals(facts), strip=strip)
+        if self.observes:
+            return self._observe(decision, head.target, head.headers)
+        headers = head.headers
+        if self.response_plans.reads_body:
             headers = request_for_rewriting(headers, self._suffix)
-        done = self._run(decision, moment, self.head.target, headers)
+        done = self._run(decision, head.target, headers)
         if isinstance(done, Refuse):
             return done
-        out = request_changed(done.headers) if done.body_changed or self._doubt is not None else done.headers
-        if self.observes:
-            return self._send(decision, done, moment, Outgoing(self.head.headers, self._received(), self.head.target))
-        return self._send(decision, done, moment, Outgoing(out, done.body, done.target))
+        headers = done.headers
+        if done.body_changed or self._doubt is not None:
+            headers = request_changed(headers)
+        out = Outgoing(headers, done.body, done.target)
+        return Send(out, decision, done.counts, self._needs_record(done.counts), self._posture)
 
-    def decide_response(self, facts: Facts, moment: Moment, *, strip: bool = False) -> Step:
+    def decide_response(self, facts: Facts, *, strip: bool = False) -> Step:
         """What becomes of the answer under these facts."""
         head = self._response
         assert head is not None
         plans = self.response_plans
         decision = plans.decide(self._with_signals(facts), strip=strip)
-        done = self._run(decision, moment, b"", head.headers)
+        if self.observes:
+            return self._observe(decision, b"", head.headers, head.status)
+        done = self._run(decision, b"", head.headers)
         if isinstance(done, Refuse):
             return done
-        if self.observes:
-            out = Outgoing(head.headers, self._received(), status=head.status)
-            return self._send(decision, done, moment, out)
         headers = done.headers
         if plans.reads_body:
             headers = response_for_rewriting(
                 headers, self._suffix, personal=plans.varies_by_person, varies_by_signal=plans.varies_by_signal
             )
-        if self._needs_record(done.counts):
+        recorded = self._needs_record(done.counts)
+        if recorded:
             headers = (*headers, (RECORD_FIELD, self.request_id))
-        return self._send(decision, done, moment, Outgoing(headers, done.body, status=head.status))
+        out = Outgoing(headers, done.body, status=head.status)
+        return Send(out, decision, done.counts, recorded, self._posture)
 
-    def _open(self, headers: tuple[tuple[bytes, bytes], ...], body: bytes) -> Content | bytes:
+    def entry(self, step: Step, moment: Moment) -> Entry:
+        """The record of a step, for the ledger."""
+        refused = isinstance(step, Refuse)
+        return step.decision.plan.record.entry(
+            moment,
+            step.counts,
+            method=self.head.method.encode(),
+            subject=self.subject,
+            events=step.decision.events,
+            kind=Kind.REFUSE if refused else None,
+            reason=step.reason if isinstance(step, Refuse) else step.posture,
+            status=0 if isinstance(step, Refuse) else step.outgoing.status,
+        )
+
+    def _open(self, headers: HeaderPairs, body: bytes) -> Content | bytes:
         collapse = self.route.postures[Posture.DUPLICATE_KEY] == "collapse"
         try:
             return open_content(headers, body, self._limits, collapse_duplicates=collapse)
@@ -242,24 +238,29 @@ class Exchange:
             return facts
         return msgspec.structs.replace(facts, gpc=True)
 
-    def _run(
-        self, decision: Decision, moment: Moment, target: bytes, headers: tuple[tuple[bytes, bytes], ...]
-    ) -> Rewritten | Refuse:
+    def _observe(self, decision: Decision, target: bytes, headers: HeaderPairs, status: int = 0) -> Send:
+        """Run the plan for its counts only; what came in is what goes on."""
+        received = self._content.received if isinstance(self._content, Content) else self._content
+        try:
+            counts = rewrite(decision.plan, target, self.match.spans, headers, self._content).counts
+        except Unreadable as doubt:
+            self._doubt = doubt
+            counts = decision.plan.nothing
+        out = Outgoing(headers, received, target, status)
+        return Send(out, decision, counts, self._needs_record(counts), self._posture)
+
+    def _run(self, decision: Decision, target: bytes, headers: HeaderPairs) -> Rewritten | Refuse:
         plan = decision.plan
-        if plan.refused is not None and not self.observes:
-            return self._refuse(decision, moment, Counts((0,) * plan.size), plan.refused)
+        if plan.refused is not None:
+            return self._refuse(decision, plan.nothing, plan.refused)
         try:
             done = rewrite(plan, target, self.match.spans, headers, self._content)
         except Unreadable as doubt:
-            if not self.observes:
-                return self._refuse(decision, moment, Counts((0,) * plan.size), doubt.posture)
-            self._doubt = doubt
-            return Rewritten(target, headers, self._received(), Counts((0,) * plan.size))
-        if self.observes or not plan.may_refuse:
-            return done
-        reason, index = self._blocked(plan, done.counts)
-        if reason is not None:
-            return self._refuse(decision, moment, done.counts, reason, index)
+            return self._refuse(decision, plan.nothing, doubt.posture)
+        if plan.may_refuse:
+            reason, index = self._blocked(plan, done.counts)
+            if reason is not None:
+                return self._refuse(decision, done.counts, reason, index)
         return done
 
     def _blocked(self, plan: Plan, counts: Counts) -> tuple[Reason | Posture | None, int]:
@@ -276,47 +277,23 @@ class Exchange:
                     return Posture.UNRESOLVED_SUBJECT, index
         return None, -1
 
-    def _refuse(
-        self, decision: Decision, moment: Moment, counts: Counts, reason: Reason | Posture, index: int = -1
-    ) -> Refuse:
+    def _refuse(self, decision: Decision, counts: Counts, reason: Reason | Posture, index: int = -1) -> Refuse:
         plan = decision.plan
+        policy = self.request_plans.policy
         purpose = plan.verdicts[index].rule.purpose if index >= 0 and reason is not Reason.LISTED else ""
         answer = refusal(
             reason,
             request_id=self.request_id.decode(),
             answers_response=plan.direction is Direction.RESPONSE,
             purpose=purpose,
-            title=self.request_plans.policy.purposes[purpose].title if purpose else "",
-            contact=self.request_plans.policy.controller.get("contact", "") if purpose else "",
+            title=policy.purposes[purpose].title if purpose else "",
+            contact=policy.controller.get("contact", "") if purpose else "",
         )
-        entry = plan.record.entry(
-            moment,
-            counts,
-            method=self.head.method.encode(),
-            subject=self.subject,
-            events=decision.events,
-            kind=Kind.REFUSE,
-            reason=reason,
-        )
-        return Refuse(answer, entry, decision, counts)
+        return Refuse(answer, decision, counts, reason)
 
-    def _send(self, decision: Decision, done: Rewritten, moment: Moment, outgoing: Outgoing) -> Send:
-        plan = decision.plan
-        if not self._needs_record(done.counts):
-            return Send(outgoing, None, decision, done.counts)
-        entry = plan.record.entry(
-            moment,
-            done.counts,
-            method=self.head.method.encode(),
-            subject=self.subject,
-            events=decision.events,
-            reason=self._doubt.posture if self._doubt is not None else "",
-            status=outgoing.status,
-        )
-        return Send(outgoing, entry, decision, done.counts)
+    @property
+    def _posture(self) -> str:
+        return self._doubt.posture if self._doubt is not None else ""
 
     def _needs_record(self, counts: Counts) -> bool:
         return counts.personal or self._doubt is not None or self.route.record_always
-
-    def _received(self) -> bytes | None:
-        return self._content.received if isinstance(self._content, Content) else self._content

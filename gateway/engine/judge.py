@@ -8,8 +8,8 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from gateway.engine.engine import Engine
-from gateway.engine.exchange import Refuse, Send
-from gateway.engine.trial import GivenFacts, Trial, entry_record, steps_of, try_exchange
+from gateway.engine.step import Refuse, Send
+from gateway.engine.trial import GivenFacts, Trial, step_record, steps_of, try_exchange
 from gateway.model.message import RequestHead, ResponseHead, header_values
 from gateway.model.words import Direction
 from gateway.policy.cases import Case, CaseMessage, Expectation, Json
@@ -86,8 +86,6 @@ def all_rules(policy: Policy) -> list[Rule]:
 
 def _reached(trial: Trial) -> Iterable[Rule]:
     for direction, step in steps_of(trial):
-        if step.counts is None or step.decision is None:
-            continue
         plan = step.decision.plan
         for found, count in zip(plan.verdicts, step.counts.fields, strict=True):
             if count:
@@ -108,11 +106,11 @@ def _compare(expect: Expectation, trial: Trial, direction: Direction, sent: Case
             yield from _unchanged(prefix, step, sent)
         else:
             yield from _forwarded(prefix, expect.forward or {}, step, sent)
-    entry = step.entry if step is not None else trial.entry
-    if expect.no_record and entry is not None:
-        yield Difference(prefix + "record", "none", _pretty(entry_record(entry)))
+    record = step_record(trial, step)
+    if expect.no_record and record is not None:
+        yield Difference(prefix + "record", "none", _pretty(record))
     if expect.record is not None:
-        yield from _recorded(prefix, expect.record, entry_record(entry) if entry is not None else None)
+        yield from _recorded(prefix, expect.record, record)
 
 
 def _refusal_code(trial: Trial, step: Send | Refuse | None) -> str:

@@ -11,7 +11,7 @@ import msgspec
 
 from gateway.crypto.keyring import KeyRing
 from gateway.documents.edit import FieldEdit, PartEdit, part_edit
-from gateway.engine.record import RecordTemplate
+from gateway.engine.record import Counts, RecordTemplate
 from gateway.model.action import Block, Drop
 from gateway.model.address import Place
 from gateway.model.facts import Facts
@@ -51,6 +51,7 @@ class Plan(msgspec.Struct, frozen=True):
     record: RecordTemplate
     size: int
     may_refuse: bool
+    nothing: Counts
     edits_target: bool
     edits_headers: bool
 
@@ -81,14 +82,14 @@ class Plans:
             rule.address.place in BODY_PLACES for rule in section.fields
         )
         self._memo: dict[tuple[object, ...], Plan] = {}
-        self._constant: Plan | None = None
+        self._constant: Decision | None = None
         if not (self.varies_by_person or self.varies_by_signal) and self._contract_end is None:
-            self._constant = self.decide(Facts(now=0.0)).plan
+            self._constant = self.decide(Facts(now=0.0))
 
     def decide(self, facts: Facts, *, strip: bool = False) -> Decision:
         """The plan under these facts; with `strip`, the one that lets nothing personal pass."""
         if self._constant is not None and not strip:
-            return Decision(self._constant)
+            return self._constant
         found = standings(self.policy, self.route, self.direction, facts)
         in_force = self._contract_end is None or facts.now < self._contract_end
         key = (*(item.reason for item in found.values()), in_force, strip)
@@ -126,6 +127,7 @@ class Plans:
             path=path,
             size=size,
             may_refuse=bool(blocking) or unresolved or Rest.BLOCK in rest.values(),
+            nothing=Counts((0,) * size),
             edits_target=path.reads or parts[Part.QUERY].reads,
             edits_headers=parts[Part.HEADERS].reads or parts[Part.COOKIES].reads,
             record=RecordTemplate(

@@ -7,8 +7,9 @@ import msgspec
 
 from gateway.crypto.keyring import KeyRing
 from gateway.engine.engine import Engine
-from gateway.engine.exchange import Exchange, Refuse, Send, Step
+from gateway.engine.exchange import Exchange
 from gateway.engine.record import Entry, Moment
+from gateway.engine.step import Refuse, Send, Step
 from gateway.model.errors import Fault, Unreadable
 from gateway.model.facts import UNKNOWN_SUBJECT, Consent, Facts, SubjectState
 from gateway.model.message import RequestHead, ResponseHead
@@ -54,7 +55,7 @@ def try_exchange(
     try:
         identifier = exchange.open_request(body if exchange.reads_request_body else body or None)
         facts = facts_of(given, identifier)
-        step = exchange.decide_request(facts, PAPER_MOMENT)
+        step = exchange.decide_request(facts)
     except Unreadable as doubt:
         return _stopped(engine, exchange, doubt, Direction.REQUEST)
     if response is None or isinstance(step, Refuse):
@@ -62,7 +63,7 @@ def try_exchange(
     try:
         answer, content = response
         exchange.open_response(answer, content if exchange.reads_response_body(answer) else None)
-        return Trial(exchange, facts, step, exchange.decide_response(facts, PAPER_MOMENT))
+        return Trial(exchange, facts, step, exchange.decide_response(facts))
     except Unreadable as doubt:
         stopped = _stopped(engine, exchange, doubt, Direction.RESPONSE)
         return msgspec.structs.replace(stopped, facts=facts, request=step)
@@ -97,7 +98,12 @@ def steps_of(trial: Trial) -> list[tuple[Direction, Send | Refuse]]:
     return [(direction, step) for direction, step in found if step is not None]
 
 
-def entry_record(entry: Entry) -> dict[str, object]:
-    """A record as an object, as it would stand in the ledger but for its index."""
+def step_record(trial: Trial, step: Step | None) -> dict[str, object] | None:
+    """The record of a step, or of why there was none, as it would stand in the ledger but for its index."""
+    entry = trial.entry
+    if step is not None and trial.exchange is not None:
+        entry = None if isinstance(step, Send) and not step.recorded else trial.exchange.entry(step, PAPER_MOMENT)
+    if entry is None:
+        return None
     decoded: dict[str, object] = msgspec.json.decode(entry[0] + entry[1])
     return decoded

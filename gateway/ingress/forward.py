@@ -15,8 +15,9 @@ import msgspec
 
 from gateway.ingress.clients import Clients
 from gateway.ingress.hops import ForwardedMode, add_forwarding, passed_before, strip_hop_by_hop
-from gateway.ingress.protocol import ClientConnection, ClientRequest
+from gateway.ingress.protocol import ClientConnection
 from gateway.ingress.relay import Relay
+from gateway.ingress.request_loop import ClientRequest
 from gateway.ingress.respond import field_lines, head_bytes, refusal_bytes, switching_protocols
 from gateway.ingress.settings import IngressSettings
 from gateway.ingress.translate import WireRequest, read_head

@@ -8,12 +8,13 @@ everything that may not is raised as `Refused`.
 import time
 from enum import Enum
 
-from gateway.audit.ledger import Ledger
 from gateway.crypto.keyring import KeyRing
 from gateway.engine.engine import Engine
-from gateway.engine.exchange import Exchange, Refuse, Send, Step
+from gateway.engine.exchange import Exchange
+from gateway.engine.plan import Plans
 from gateway.engine.record import Entry
 from gateway.engine.refusals import ANSWERS
+from gateway.engine.step import Refuse, Send, Step
 from gateway.model.errors import Fault, GatewayError, Source, StoreDown, Unreadable
 from gateway.model.facts import Facts
 from gateway.model.message import Outgoing, Refusal, RequestHead, ResponseHead
@@ -31,6 +32,10 @@ class Refused(GatewayError):  # noqa: N818 - the word of the glossary, and no er
     def __init__(self, refusal: Refusal) -> None:
         super().__init__(refusal.code)
         self.refusal = refusal
+
+
+RECORDED_CODES = frozenset(str(posture) for posture in Posture)
+"""Refusals by posture are records; those by verdict are recorded with their fields."""
 
 
 class Reading(Enum):
@@ -79,9 +84,10 @@ class Gateway:
         *,
         request_id: bytes = b"",
     ) -> Refusal:
-        """The answer for a failure. It is counted, and recorded as soon as the ledger can.
+        """The answer for a failure. It is counted; where a posture decided, it is recorded too.
 
-        A refusal discloses nothing, so it need not wait for its record.
+        A refusal discloses nothing, so it need not wait for its record. Faults of HTTP, of the
+        upstream and of overload are counted only: nobody is to fill the ledger with noise.
         """
         code = str(cause.code if isinstance(cause, Fault) else cause.posture)
         if code not in ANSWERS:
@@ -93,25 +99,26 @@ class Gateway:
         moment = self.moments.now(request_id or (exchange.request_id if exchange else self.moments.request_id()))
         close = isinstance(cause, Fault) and cause.close
         answer, entry = self.engine.refuse(code, moment, exchange=exchange, direction=direction, close=close)
-        self.record_refusal(answer, entry)
+        if code in RECORDED_CODES:
+            self.record_refusal(answer, entry)
+        else:
+            self.services.metrics.refusal(code)
         return answer
 
-    def record_refusal(self, answer: Refusal, entry: Entry | None) -> None:
+    def record_refusal(self, answer: Refusal, entry: Entry) -> None:
+        """Count a refusal and hand its record to the ledger, without waiting for it."""
         self.services.metrics.refusal(answer.code)
-        ledger = self.services.ledger
-        if entry is None or ledger is None:
-            return
-        ledger.commit(*entry).add_done_callback(_observed)
+        if self.services.ledger is not None:
+            self.services.ledger.commit(*entry).add_done_callback(_observed)
 
 
 class Passage:
     """One request's way through the gateway and its answer's way back."""
 
-    __slots__ = ("_finished", "_gateway", "_ledger", "_started", "direction", "editor", "exchange")
+    __slots__ = ("_finished", "_gateway", "_started", "direction", "editor", "exchange")
 
     def __init__(self, gateway: Gateway, exchange: Exchange) -> None:
         self._gateway = gateway
-        self._ledger: Ledger | None = gateway.services.ledger
         self._started = time.perf_counter()
         self._finished = False
         self.exchange = exchange
@@ -174,29 +181,31 @@ class Passage:
     async def admit_request(self, body: bytes | None) -> Outgoing:
         """Decide the request; its record is durable when this returns. Raises Refused."""
         exchange = self.exchange
-        parts = body is None and self.request_reading is Reading.PARTS
+        gateway = self._gateway
         try:
-            subject = handle_of(self._gateway.services.keys, exchange.open_request(body))
-            step = await self._decided(subject, Direction.REQUEST)
-            if self._gateway.sightings is not None:
-                self._gateway.sightings.note(exchange, Direction.REQUEST, exchange.head.headers)
-            if parts and isinstance(step, Send):
-                self.editor = BodyEditor(exchange, step, self._gateway)
+            identifier = exchange.open_request(body)
+            subject = None if identifier is None else handle_of(gateway.services.keys, identifier)
+            step = await self._admit(subject, exchange.request_plans)
+            if gateway.sightings is not None:
+                gateway.sightings.note(exchange, Direction.REQUEST, exchange.head.headers)
+            if body is None and isinstance(step, Send) and self.request_reading is Reading.PARTS:
+                self.editor = BodyEditor(exchange, step, gateway)
         except (Unreadable, Fault, StoreDown) as cause:
-            raise Refused(self._gateway.refuse(cause, self)) from cause
+            raise Refused(gateway.refuse(cause, self)) from cause
         return self._outgoing(step)
 
     async def admit_response(self, head: ResponseHead, body: bytes | None) -> Outgoing:
         """Decide the answer; its record is durable when this returns. Raises Refused."""
         self.direction = Direction.RESPONSE
         exchange = self.exchange
+        gateway = self._gateway
         try:
             exchange.open_response(head, body)
-            step = await self._decided(exchange.subject, Direction.RESPONSE)
-            if self._gateway.sightings is not None:
-                self._gateway.sightings.note(exchange, Direction.RESPONSE, head.headers)
+            step = await self._admit(exchange.subject, exchange.response_plans)
+            if gateway.sightings is not None:
+                gateway.sightings.note(exchange, Direction.RESPONSE, head.headers)
         except (Unreadable, Fault, StoreDown) as cause:
-            raise Refused(self._gateway.refuse(cause, self)) from cause
+            raise Refused(gateway.refuse(cause, self)) from cause
         return self._outgoing(step)
 
     def finish(self, status: int) -> None:
@@ -208,54 +217,60 @@ class Passage:
         metrics.in_flight -= 1
         metrics.exchange(self.exchange.route.name, status, time.perf_counter() - self._started)
 
-    async def _decided(self, subject: str | None, direction: Direction) -> Step:
+    async def _admit(self, subject: str | None, plans: Plans) -> Step:
         """Decide, make the record durable, and decide anew if consent changed in the meantime (P4)."""
-        consent = self._gateway.services.consent
-        exchange = self.exchange
-        plans = exchange.request_plans if direction is Direction.REQUEST else exchange.response_plans
         if subject is None or not plans.varies_by_person:
-            return await self._recorded(Facts(now=time.time(), subject=subject), direction)
+            facts = Facts(now=time.time(), subject=subject)
+            step = self._decide(facts)
+            if isinstance(step, Send) and (not step.recorded or await self._record(step)):
+                return step
+            return step if isinstance(step, Refuse) else self._decide(facts, strip=True)
+        consent = self._gateway.services.consent
         while True:
             version = consent.version()
-            state = consent.state(subject)
-            step = await self._recorded(Facts(now=time.time(), subject=subject, state=state), direction)
+            facts = Facts(now=time.time(), subject=subject, state=consent.state(subject))
+            step = self._decide(facts)
+            if isinstance(step, Send) and step.recorded and not await self._record(step):
+                return self._decide(facts, strip=True)
             if consent.version() == version:
                 return step
 
-    async def _recorded(self, facts: Facts, direction: Direction) -> Step:
-        step = self._step(facts, direction)
-        if isinstance(step, Refuse):
-            return step
-        metrics = self._gateway.services.metrics
-        if step.entry is None or self._ledger is None:
-            metrics.message(self.exchange.route.name, direction, False)
-            return step
-        try:
-            await self._ledger.commit(*step.entry)
-        except StoreDown:
-            if self.exchange.route.postures[Posture.AUDIT_UNAVAILABLE] != "strip":
-                raise
-            return self._step(facts, direction, strip=True)
-        metrics.message(self.exchange.route.name, direction, True)
+    def _decide(self, facts: Facts, *, strip: bool = False) -> Step:
+        exchange = self.exchange
+        request = self.direction is Direction.REQUEST
+        step = exchange.decide_request(facts, strip=strip) if request else exchange.decide_response(facts, strip=strip)
+        if isinstance(step, Send) and (not step.recorded or strip):
+            self._gateway.services.metrics.message(exchange.route.name, self.direction, False)
         return step
 
-    def _step(self, facts: Facts, direction: Direction, *, strip: bool = False) -> Step:
-        moment = self._gateway.moments.now(self.exchange.request_id)
-        if direction is Direction.REQUEST:
-            return self.exchange.decide_request(facts, moment, strip=strip)
-        return self.exchange.decide_response(facts, moment, strip=strip)
+    async def _record(self, step: Send) -> bool:
+        """Make the record durable; False where it cannot be, and the rules then want everything stripped.
+
+        Raises:
+            StoreDown: there can be no record, and the posture is `block`.
+        """
+        ledger = self._gateway.services.ledger
+        exchange = self.exchange
+        if ledger is not None:
+            try:
+                await ledger.commit(*exchange.entry(step, self._gateway.moments.now(exchange.request_id)))
+            except StoreDown:
+                if exchange.route.postures[Posture.AUDIT_UNAVAILABLE] != "strip":
+                    raise
+                return False
+        self._gateway.services.metrics.message(exchange.route.name, self.direction, True)
+        return True
 
     def _outgoing(self, step: Step) -> Outgoing:
-        if isinstance(step, Refuse):
-            self._gateway.record_refusal(step.refusal, step.entry)
-            raise Refused(step.refusal)
-        return step.outgoing
+        if isinstance(step, Send):
+            return step.outgoing
+        gateway = self._gateway
+        gateway.record_refusal(step.refusal, self.exchange.entry(step, gateway.moments.now(self.exchange.request_id)))
+        raise Refused(step.refusal)
 
 
-def handle_of(keys: KeyRing, identifier: str | None) -> str | None:
+def handle_of(keys: KeyRing, identifier: str) -> str | None:
     """The handle of a person, or None where the text names nobody."""
-    if identifier is None:
-        return None
     try:
         return keys.subject_handle(identifier)
     except ValueError:

@@ -3,8 +3,9 @@
 from typing import TYPE_CHECKING
 
 from gateway.documents.multipart_stream import MultipartStream, Piece
-from gateway.engine.exchange import Exchange, Send
+from gateway.engine.exchange import Exchange
 from gateway.engine.record import Counts
+from gateway.engine.step import Send
 from gateway.model.errors import Fault, Source
 from gateway.model.words import Reason
 

@@ -3,7 +3,7 @@
 import pytest
 from rulebook import engine, record_of, run
 
-from gateway.engine.exchange import Refuse, Send
+from gateway.engine.step import Refuse, Send
 from gateway.model.words import ConsentStatus
 
 JSON = ((b"Content-Type", b"application/json"),)
@@ -35,11 +35,12 @@ def refused_as(trial):
 
 
 def test_only_listed_fields_leave_and_the_rest_is_recorded_by_count():
-    step = run(engine(SIGN_UP), body=BODY).request
+    trial = run(engine(SIGN_UP), body=BODY)
+    step = trial.request
 
     assert isinstance(step, Send)
     assert step.outgoing.body == b'{"email":"ann@example.com","phone":"+** ** ***4567"}'
-    record = record_of(step)
+    record = record_of(trial, step)
     assert record["kind"] == "collect"
     assert [(each["address"], each["action"], each.get("reason")) for each in record["fields"]] == [
         ("$.email", "keep", "listed"),
@@ -53,34 +54,38 @@ def test_only_listed_fields_leave_and_the_rest_is_recorded_by_count():
 
 
 def test_consent_lets_the_field_pass_and_names_its_event():
-    step = run(engine(SIGN_UP), body=BODY, consents=[("ads", "*", ConsentStatus.GIVEN)]).request
+    trial = run(engine(SIGN_UP), body=BODY, consents=[("ads", "*", ConsentStatus.GIVEN)])
+    step = trial.request
 
     assert b'"born":"1990-01-02"' in step.outgoing.body
-    assert record_of(step)["consent"] == ["given-for-trial"]
+    assert record_of(trial, step)["consent"] == ["given-for-trial"]
 
 
 def test_a_field_without_consent_blocks_unless_the_rule_says_otherwise():
-    step = run(engine(SIGN_UP), headers=(*JSON, (b"X-Device", b"d-17")), body=BODY).request
+    trial = run(engine(SIGN_UP), headers=(*JSON, (b"X-Device", b"d-17")), body=BODY)
+    step = trial.request
 
     assert isinstance(step, Refuse)
     assert (step.refusal.code, step.refusal.status) == ("no_consent", 451)
     assert b'"purpose":"ads"' in step.refusal.body
     assert b"privacy@shop.example" in step.refusal.body
     assert b"d-17" not in step.refusal.body
-    assert record_of(step)["kind"] == "refuse"
+    assert record_of(trial, step)["kind"] == "refuse"
 
 
 def test_gpc_wins_over_consent():
     headers = (*JSON, (b"Sec-GPC", b"1"))
-    step = run(engine(SIGN_UP), headers=headers, body=BODY, consents=[("ads", "*", ConsentStatus.GIVEN)]).request
+    trial = run(engine(SIGN_UP), headers=headers, body=BODY, consents=[("ads", "*", ConsentStatus.GIVEN)])
+    step = trial.request
 
     assert b"born" not in step.outgoing.body
     assert (b"Sec-GPC", b"1") in step.outgoing.headers
-    assert {each.get("reason") for each in record_of(step)["fields"]} >= {"gpc"}
+    assert {each.get("reason") for each in record_of(trial, step)["fields"]} >= {"gpc"}
 
 
 def test_a_person_who_cannot_be_resolved_is_refused_where_consent_matters():
-    step = run(engine(SIGN_UP), body=b'{"born":"1990-01-02"}').request
+    trial = run(engine(SIGN_UP), body=b'{"born":"1990-01-02"}')
+    step = trial.request
 
     assert isinstance(step, Refuse)
     assert step.refusal.code == "unresolved_subject"
@@ -109,13 +114,14 @@ def test_the_response_is_pseudonymised_for_the_caller():
     assert (b"Accept-Ranges", b"none") in step.outgoing.headers
     assert any(name == b"ETag" and value.startswith(b'"v1-pg') for name, value in step.outgoing.headers)
     assert (b"Cache-Control", b"private") in step.outgoing.headers
-    record = record_of(step)
+    record = record_of(trial, step)
     assert (record["kind"], record["recipient"], record["status"]) == ("disclose", "caller", 200)
 
 
 def test_a_message_with_nothing_to_change_is_the_very_same_bytes():
     body = b' {"email" : "a@b.c" } '
-    step = run(engine(SIGN_UP), body=body).request
+    trial = run(engine(SIGN_UP), body=body)
+    step = trial.request
 
     assert step.outgoing.body is body
 
@@ -124,7 +130,8 @@ def test_the_entity_tag_comes_back_as_the_upstream_knows_it():
     under = engine(SIGN_UP)
     answer = (200, (*JSON, (b"ETag", b'"v1"')), b"{}")
     tag = next(v for n, v in run(under, body=BODY, response=answer).response.outgoing.headers if n == b"ETag")
-    step = run(under, headers=(*JSON, (b"If-None-Match", tag), (b"Range", b"bytes=0-4")), body=BODY).request
+    trial = run(under, headers=(*JSON, (b"If-None-Match", tag), (b"Range", b"bytes=0-4")), body=BODY)
+    step = trial.request
 
     assert (b"If-None-Match", b'"v1"') in step.outgoing.headers
     assert not any(name == b"Range" for name, _ in step.outgoing.headers)
@@ -146,10 +153,11 @@ def test_an_answer_that_cannot_be_read_does_not_pass(answer, code):
 
 def test_an_unreadable_body_may_be_emptied_where_the_rules_say_so():
     rules = SIGN_UP + "    postures: {unparsable_body: drop}\n"
-    step = run(engine(rules), body=b"{broken").request
+    trial = run(engine(rules), body=b"{broken")
+    step = trial.request
 
     assert step.outgoing.body == b""
-    assert record_of(step)["reason"] == "unparsable_body"
+    assert record_of(trial, step)["reason"] == "unparsable_body"
 
 
 OBSERVED = SIGN_UP.replace("    to: shop", "    to: shop\n    mode: observe")
@@ -165,11 +173,12 @@ def test_observe_changes_nothing_and_records_what_would_have_happened(body):
     assert trial.request.outgoing.headers == headers
     assert trial.response.outgoing.headers == answer[1]
     assert trial.response.outgoing.body is answer[2]
-    assert record_of(trial.response)["mode"] == "observe"
+    assert record_of(trial, trial.response)["mode"] == "observe"
 
 
 def test_rest_block_refuses_unlisted_values():
-    step = run(engine(SIGN_UP.replace("response:", "  rest: {body: block}\n    response:")), body=BODY).request
+    trial = run(engine(SIGN_UP.replace("response:", "  rest: {body: block}\n    response:")), body=BODY)
+    step = trial.request
 
     assert step.refusal.code == "unlisted_field"
 
@@ -180,7 +189,8 @@ def test_an_expired_contract_refuses_everything():
         "  late:\n    role: processor\n    upstream: http://127.0.0.1:1\n"
         "    contract: {ref: C, expires: 2026-01-01}\nroutes:",
     ).replace("to: shop", "to: late")
-    step = run(engine(rules), body=BODY).request
+    trial = run(engine(rules), body=BODY)
+    step = trial.request
 
     assert step.refusal.code == "contract_expired"
 
@@ -192,12 +202,6 @@ def test_no_route_is_refused():
 def test_stripping_lets_nothing_personal_pass():
     under = engine(SIGN_UP)
     trial = run(under, body=BODY)
-    step = trial.exchange.decide_request(trial.facts, _moment(), strip=True)
+    step = trial.exchange.decide_request(trial.facts, strip=True)
 
     assert step.outgoing.body == b"{}"
-
-
-def _moment():
-    from gateway.engine.trial import PAPER_MOMENT
-
-    return PAPER_MOMENT

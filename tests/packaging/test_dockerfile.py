@@ -224,7 +224,7 @@ def test_the_entry_point_starts(image, command, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(120)
 def test_the_services_of_the_compose_file_work_together(image, tmp_path):
     services = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]
     with socket.socket() as probe:
@@ -238,7 +238,7 @@ def test_the_services_of_the_compose_file_work_together(image, tmp_path):
         "0.0.0.0:8080": "127.0.0.1:0",
         "127.0.0.1:9100": "127.0.0.1:0",
     }
-    environment = {"PATH": f"{image / 'opt' / 'gateway' / 'bin'}:/usr/bin:/bin"}
+    environment = {"PATH": f"{image / 'opt' / 'gateway' / 'bin'}:/usr/bin:/bin", "PYTHONUNBUFFERED": "1"}
 
     def words(name, default):
         service = services[name]

@@ -169,7 +169,7 @@ class DataPort:
 
     async def settle(self, condition) -> None:
         async with asyncio.timeout(10):
-            while not condition():
+            while not condition():  # noqa: ASYNC110 - conditions of other parties set no event
                 await asyncio.sleep(0.005)
 
 

@@ -3,7 +3,7 @@
 from textwrap import dedent
 
 from gateway.engine.engine import Engine
-from gateway.engine.trial import PAPER_KEYS, GivenFacts, Trial, entry_record, try_exchange
+from gateway.engine.trial import PAPER_KEYS, GivenFacts, Trial, step_record, try_exchange
 from gateway.model.limits import DEFAULT_LIMITS
 from gateway.model.message import RequestHead, ResponseHead
 from gateway.policy.compile import load_policy
@@ -52,6 +52,8 @@ def run(
     return try_exchange(under, head, body, GivenFacts(NOW, subject, tuple(consents)), answer)
 
 
-def record_of(step) -> dict:
-    assert step.entry is not None
-    return entry_record(step.entry)
+def record_of(trial: Trial, step=None) -> dict:
+    """The record of the trial's request, or of the step that is given."""
+    record = step_record(trial, step or trial.request)
+    assert record is not None
+    return record
