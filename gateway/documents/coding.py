@@ -39,7 +39,7 @@ def decode_body(headers: HeaderPairs, body: bytes, limits: Limits) -> tuple[byte
             DECOMPRESSION_BOMB over `limits.expansion_ratio`, OVER_SIZE over `limits.decoded_body`,
             UNPARSABLE_BODY for a stream that is broken or does not end with the body.
     """
-    codings = _codings_of(headers, limits)
+    codings = codings_of(headers, limits.content_codings)
     if len(body) > limits.decoded_body:
         raise Unreadable(Posture.OVER_SIZE, "the body is too large")
     if not body or not codings:
@@ -70,14 +70,19 @@ def encode_body(body: bytes, codings: tuple[str, ...]) -> bytes:
     return body
 
 
-def _codings_of(headers: HeaderPairs, limits: Limits) -> tuple[str, ...]:
+def codings_of(headers: HeaderPairs, most: int) -> tuple[str, ...]:
+    """The content codings that the fields name, in the order they were applied, identity left out.
+
+    Raises:
+        Unreadable: UNKNOWN_CONTENT_CODING, also for more than `most`.
+    """
     names = []
     for value in header_values(headers, b"content-encoding"):
         for item in value.split(b","):
             name = item.strip(b" \t").lower()
             if name and name != b"identity":
                 names.append(b"gzip" if name == b"x-gzip" else name)
-    if len(names) > limits.content_codings:
+    if len(names) > most:
         raise Unreadable(Posture.UNKNOWN_CONTENT_CODING, "too many content codings")
     if any(name not in SUPPORTED_CODINGS for name in names):
         raise Unreadable(Posture.UNKNOWN_CONTENT_CODING, "no decoder for a content coding")

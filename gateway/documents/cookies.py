@@ -40,7 +40,7 @@ def edit_cookies(headers: HeaderPairs, edit: PartEdit) -> EditedHeaders:
     run = _Run(edit)
     kept: list[tuple[bytes, bytes]] = []
     for pair in headers:
-        if pair[0].lower() != b"cookie":
+        if len(pair[0]) != len(b"cookie") or pair[0].lower() != b"cookie":
             kept.append(pair)
             continue
         segments = _segments(pair[1])

@@ -1,11 +1,15 @@
 """One way to open any body: the label chooses the reader, and every reader offers the same two verbs."""
 
+from functools import lru_cache
 from typing import Protocol
 
+import msgspec
+
+from gateway.documents.coding import codings_of, decode_body
 from gateway.documents.edit import Edited, PartEdit
 from gateway.documents.form_body import open_form
 from gateway.documents.json_body import open_json
-from gateway.documents.media import Media, media_and_charset
+from gateway.documents.media import Media, content_type_of, media_and_charset
 from gateway.documents.multipart_body import open_multipart
 from gateway.documents.ndjson_body import open_ndjson
 from gateway.documents.text_body import open_text
@@ -27,6 +31,51 @@ class Document(Protocol):
     def edit(self, edit: PartEdit) -> Edited:
         """The body after the edit; the very object that was opened where nothing changes."""
         ...
+
+
+class Label(msgspec.Struct, frozen=True):
+    """What Content-Type and Content-Encoding say. `media` is None where the body has a say in it too."""
+
+    codings: tuple[str, ...]
+    media: Media | None
+    charset: str
+
+
+class Opened(msgspec.Struct, frozen=True, gc=False):
+    """A body free of its codings, the codings in the order they were applied, and its document."""
+
+    plain: bytes
+    codings: tuple[str, ...]
+    document: Document
+
+
+_LABEL_SIZES = frozenset({len(b"content-type"), len(b"content-encoding")})
+_SNIFFED = frozenset({Media.TEXT})
+
+
+@lru_cache(maxsize=1024)
+def _label(fields: HeaderPairs, most_codings: int) -> Label:
+    codings = codings_of(fields, most_codings)
+    if content_type_of(fields) is None:
+        return Label(codings, None, "")
+    media, charset = media_and_charset(fields, b"")
+    return Label(codings, None if media in _SNIFFED else media, charset)
+
+
+def open_body(headers: HeaderPairs, body: bytes, limits: Limits, *, collapse_duplicates: bool = False) -> Opened:
+    """Undo the content codings of a message's body and open what is inside.
+
+    Raises:
+        Unreadable: as `decode_body` and `open_document`.
+    """
+    fields = tuple([pair for pair in headers if len(pair[0]) in _LABEL_SIZES])
+    label = _label(fields, limits.content_codings)
+    plain = body if not label.codings and len(body) <= limits.decoded_body else decode_body(fields, body, limits)[0]
+    if label.media is Media.JSON and plain:
+        document: Document = open_json(plain, limits, collapse_duplicates=collapse_duplicates)
+    else:
+        document = open_document(fields, plain, limits, collapse_duplicates=collapse_duplicates)
+    return Opened(plain, label.codings, document)
 
 
 def open_document(headers: HeaderPairs, body: bytes, limits: Limits, *, collapse_duplicates: bool = False) -> Document:

@@ -13,7 +13,7 @@ from gateway.model.words import Posture
 STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"')
 _LONG_STRING = re.compile(rb'"([^"\\]*(?:\\.[^"\\]*)*)"([ \t\n\r]*:)?')
 _FILLED = re.compile(rb"[\[{](?![ \t\n\r]*[\]}])")
-_NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+_NOT_STRUCTURE = bytes(set(range(256)) - set(b'[]{}"'))
 _ONE_KIND = bytes.maketrans(b"{}", b"[]")
 _NUMBER_OR_NOT = bytes(1 if byte in b"0123456789+-.eE" else 0 for byte in range(256))
 
@@ -73,14 +73,25 @@ def _check_strings(body: bytes, limits: Limits) -> None:
 
 
 def _check_nodes(body: bytes, limits: Limits) -> None:
+    if 1 + body.count(b",") + body.count(b"{") + body.count(b"[") <= limits.json_nodes:
+        return
     bare = STRING.sub(b'""', body)
     if 1 + bare.count(b",") + len(_FILLED.findall(bare)) > limits.json_nodes:
         raise Unreadable(Posture.OVER_SIZE, "the document has too many values")
 
 
+def _brackets(body: bytes) -> bytes:
+    """The brackets outside strings, in order; the text is well-formed, so `[]` stands for both kinds."""
+    if b"\\" in body:
+        # From the left, so that the second of two backslashes never escapes the quote after it.
+        body = body.replace(b"\\\\", b"").replace(b'\\"', b"")
+    # Taking out two quotes that are neighbours leaves the others inside or outside strings as they were.
+    structure = body.translate(_ONE_KIND, _NOT_STRUCTURE).replace(b'""', b"")
+    return b"".join(structure.split(b'"')[::2])
+
+
 def _check_depth(body: bytes, limits: Limits) -> None:
-    # The text is well-formed, so one kind of bracket stands for both.
-    brackets = STRING.sub(b"", body).translate(_ONE_KIND, _NOT_BRACKETS)
+    brackets = _brackets(body)
     for _ in range(limits.json_depth):
         if not brackets:
             return

@@ -65,7 +65,7 @@ def request_changed(headers: HeaderPairs) -> HeaderPairs:
 
 
 def response_for_rewriting(
-    headers: HeaderPairs, suffix: bytes, *, personal: bool, varies_by_signal: bool
+    headers: HeaderPairs, suffix: bytes, *, personal: bool, varies_by_signal: bool, record: bytes = b""
 ) -> HeaderPairs:
     """Fields of a response on which rules act, whether or not this one was changed.
 
@@ -75,6 +75,7 @@ def response_for_rewriting(
         personal: the answer depends on the person, so that no shared cache may keep it
             (RFC 9111 section 5.2.2.7).
         varies_by_signal: the answer depends on Sec-GPC.
+        record: the id of the record that this answer leaves, if it leaves one.
     """
     kept: list[tuple[bytes, bytes]] = []
     cache_control: list[bytes] = []
@@ -97,8 +98,13 @@ def response_for_rewriting(
         kept.append((b"Cache-Control", _private(cache_control)))
     if varies_by_signal:
         kept.append((b"Vary", b"Sec-GPC"))
+    if record:
+        kept.append((RECORD_FIELD, record))
     return tuple(kept)
 
+
+RECORD_FIELD = b"Privacy-Record"
+"""Response field with the id under which the ledger keeps what this answer disclosed."""
 
 _DROPPED = _DIGESTS | _FRAMING
 _TOUCHED_LENGTHS = frozenset(map(len, _DROPPED | {b"etag", b"cache-control"}))

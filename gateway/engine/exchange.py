@@ -15,11 +15,12 @@ The same engine serves traffic, `explain`, `test` and `diff`.
 import msgspec
 
 from gateway.documents.cookies import read_cookie
-from gateway.documents.document import Document
+from gateway.documents.document import Document, open_body
 from gateway.documents.headers import read_header
 from gateway.documents.path import read_path
 from gateway.documents.query import read_query
 from gateway.engine.entity import (
+    RECORD_FIELD,
     request_changed,
     request_for_rewriting,
     response_for_rewriting,
@@ -28,7 +29,7 @@ from gateway.engine.entity import (
 from gateway.engine.plan import BODY_PLACES, Decision, Plan, Plans
 from gateway.engine.record import Counts, Entry, Moment
 from gateway.engine.refusals import refusal
-from gateway.engine.rewrite import Content, Rewritten, open_content, rewrite
+from gateway.engine.rewrite import Content, Rewritten, RewrittenHeaders, rewrite, rewrite_headers
 from gateway.engine.step import Refuse, Send, Step
 from gateway.model.address import Address, Place
 from gateway.model.errors import Unreadable
@@ -38,9 +39,6 @@ from gateway.model.message import HeaderPairs, Outgoing, RequestHead, ResponseHe
 from gateway.model.words import Direction, Kind, Mode, Part, Posture, Reason, Rest
 from gateway.policy.policy import Route
 from gateway.policy.router import RouteMatch
-
-RECORD_FIELD = b"Privacy-Record"
-"""Response field with the id under which the ledger keeps what this answer disclosed."""
 
 
 class Exchange:
@@ -146,13 +144,13 @@ class Exchange:
         """What becomes of the request under these facts; `strip` lets nothing personal pass."""
         self.subject = facts.subject
         head = self.head
-        decision = self.request_plans.decide(self._with_signals(facts), strip=strip)
+        plans = self.request_plans
+        decision = plans.constant
+        if decision is None or strip:
+            decision = plans.decide(self._with_signals(facts), strip=strip)
         if self.observes:
             return self._observe(decision, head.target, head.headers)
-        headers = head.headers
-        if self.response_plans.reads_body:
-            headers = request_for_rewriting(headers, self._suffix)
-        done = self._run(decision, head.target, headers)
+        done = self._run(decision, head.target, head.headers)
         if isinstance(done, Refuse):
             return done
         headers = done.headers
@@ -166,21 +164,27 @@ class Exchange:
         head = self._response
         assert head is not None
         plans = self.response_plans
-        decision = plans.decide(self._with_signals(facts), strip=strip)
+        decision = plans.constant
+        if decision is None or strip:
+            decision = plans.decide(self._with_signals(facts), strip=strip)
         if self.observes:
             return self._observe(decision, b"", head.headers, head.status)
         done = self._run(decision, b"", head.headers)
         if isinstance(done, Refuse):
             return done
+        recorded = self._needs_record(done.counts)
         headers = done.headers
         if plans.reads_body:
             headers = response_for_rewriting(
-                headers, self._suffix, personal=plans.varies_by_person, varies_by_signal=plans.varies_by_signal
+                headers,
+                self._suffix,
+                personal=plans.varies_by_person,
+                varies_by_signal=plans.varies_by_signal,
+                record=self.request_id if recorded else b"",
             )
-        recorded = self._needs_record(done.counts)
-        if recorded:
+        elif recorded:
             headers = (*headers, (RECORD_FIELD, self.request_id))
-        out = Outgoing(headers, done.body, status=head.status)
+        out = Outgoing(headers, done.body, b"", head.status)
         return Send(out, decision, done.counts, recorded, self._posture)
 
     def entry(self, step: Step, moment: Moment) -> Entry:
@@ -200,7 +204,7 @@ class Exchange:
     def _open(self, headers: HeaderPairs, body: bytes) -> Content | bytes:
         collapse = self.route.postures[Posture.DUPLICATE_KEY] == "collapse"
         try:
-            return open_content(headers, body, self._limits, collapse_duplicates=collapse)
+            return Content(body, open_body(headers, body, self._limits, collapse_duplicates=collapse))
         except Unreadable as doubt:
             return self._tolerate(doubt, body)
 
@@ -241,11 +245,12 @@ class Exchange:
     def _observe(self, decision: Decision, target: bytes, headers: HeaderPairs, status: int = 0) -> Send:
         """Run the plan for its counts only; what came in is what goes on."""
         received = self._content.received if isinstance(self._content, Content) else self._content
+        plan = decision.plan
         try:
-            counts = rewrite(decision.plan, target, self.match.spans, headers, self._content).counts
+            counts = rewrite(plan, target, self.match.spans, rewrite_headers(plan, headers), self._content).counts
         except Unreadable as doubt:
             self._doubt = doubt
-            counts = decision.plan.nothing
+            counts = plan.nothing
         out = Outgoing(headers, received, target, status)
         return Send(out, decision, counts, self._needs_record(counts), self._posture)
 
@@ -254,13 +259,27 @@ class Exchange:
         if plan.refused is not None:
             return self._refuse(decision, plan.nothing, plan.refused)
         try:
-            done = rewrite(plan, target, self.match.spans, headers, self._content)
+            if plan.direction is Direction.REQUEST:
+                done = rewrite(plan, target, self.match.spans, self._request_headers(plan), self._content)
+            else:
+                done = rewrite(plan, target, self.match.spans, rewrite_headers(plan, headers), self._content)
         except Unreadable as doubt:
             return self._refuse(decision, plan.nothing, doubt.posture)
         if plan.may_refuse:
             reason, index = self._blocked(plan, done.counts)
             if reason is not None:
                 return self._refuse(decision, done.counts, reason, index)
+        return done
+
+    def _request_headers(self, plan: Plan) -> RewrittenHeaders:
+        """The plan's header fields, worked out once for each header block of a connection."""
+        derived = self.head.derived
+        done = derived.get(plan.record)
+        if not isinstance(done, RewrittenHeaders):
+            headers = self.head.headers
+            if self.response_plans.reads_body:
+                headers = request_for_rewriting(headers, self._suffix)
+            done = derived[plan.record] = rewrite_headers(plan, headers)
         return done
 
     def _blocked(self, plan: Plan, counts: Counts) -> tuple[Reason | Posture | None, int]:
@@ -293,7 +312,7 @@ class Exchange:
 
     @property
     def _posture(self) -> str:
-        return self._doubt.posture if self._doubt is not None else ""
+        return "" if self._doubt is None else self._doubt.posture
 
     def _needs_record(self, counts: Counts) -> bool:
         return counts.personal or self._doubt is not None or self.route.record_always

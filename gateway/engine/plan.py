@@ -64,7 +64,7 @@ class Decision(msgspec.Struct, frozen=True):
 
 
 class Plans:
-    """The memo of plans for one direction of one route."""
+    """The memo of plans for one direction of one route; `constant` is the decision that no fact can change."""
 
     def __init__(self, policy: Policy, route: Route, direction: Direction, keys: KeyRing) -> None:
         self.policy = policy
@@ -82,14 +82,14 @@ class Plans:
             rule.address.place in BODY_PLACES for rule in section.fields
         )
         self._memo: dict[tuple[object, ...], Plan] = {}
-        self._constant: Decision | None = None
+        self.constant: Decision | None = None
         if not (self.varies_by_person or self.varies_by_signal) and self._contract_end is None:
-            self._constant = self.decide(Facts(now=0.0))
+            self.constant = self.decide(Facts(now=0.0))
 
     def decide(self, facts: Facts, *, strip: bool = False) -> Decision:
         """The plan under these facts; with `strip`, the one that lets nothing personal pass."""
-        if self._constant is not None and not strip:
-            return self._constant
+        if self.constant is not None and not strip:
+            return self.constant
         found = standings(self.policy, self.route, self.direction, facts)
         in_force = self._contract_end is None or facts.now < self._contract_end
         key = (*(item.reason for item in found.values()), in_force, strip)
@@ -110,6 +110,14 @@ class Plans:
         rest = {part: Rest.DROP if strip else section.rest_of(part) for part in Part}
         size = len(verdicts)
         parts = {part: part_edit(_of(edits, _PLACES[part]), rest[part], size) for part in Part}
+        record = RecordTemplate(
+            self.policy.digest,
+            self.route,
+            direction=self.direction,
+            recipient=self.recipient,
+            verdicts=verdicts,
+            rest=tuple(rest.items()),
+        )
         blocking = tuple(index for index, each in enumerate(verdicts) if isinstance(each.action, Block))
         unresolved = any(each.reason is Reason.UNRESOLVED_SUBJECT for each in verdicts)
         path = part_edit(_of(edits, frozenset({Place.PATH})), Rest.PASS, size)
@@ -127,17 +135,10 @@ class Plans:
             path=path,
             size=size,
             may_refuse=bool(blocking) or unresolved or Rest.BLOCK in rest.values(),
-            nothing=Counts((0,) * size),
+            nothing=record.counts((0,) * size),
             edits_target=path.reads or parts[Part.QUERY].reads,
             edits_headers=parts[Part.HEADERS].reads or parts[Part.COOKIES].reads,
-            record=RecordTemplate(
-                self.policy.digest,
-                self.route,
-                direction=self.direction,
-                recipient=self.recipient,
-                verdicts=verdicts,
-                rest=tuple(rest.items()),
-            ),
+            record=record,
         )
 
     def _edit(self, index: int, found: Verdict) -> FieldEdit:

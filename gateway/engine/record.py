@@ -31,16 +31,16 @@ class Moment(msgspec.Struct, frozen=True, gc=False):
 
 
 class Counts(msgspec.Struct, frozen=True, gc=False):
-    """How often each field of the plan was met, and how many unlisted values each part held."""
+    """How often each field of the plan was met, and how many unlisted values each part held.
+
+    `personal`: whether anything was classified or decided; unlisted headers alone are only counted.
+    `text` is what the record says of it. Made by `RecordTemplate.counts`.
+    """
 
     fields: tuple[int, ...]
-    unlisted: tuple[int, int, int, int] = (0, 0, 0, 0)
-
-    @property
-    def personal(self) -> bool:
-        """Whether anything was classified or decided. Unlisted headers alone are only counted."""
-        body, query, _headers, cookies = self.unlisted
-        return bool(body or query or cookies) or any(self.fields)
+    unlisted: tuple[int, int, int, int]
+    personal: bool
+    text: bytes
 
 
 PART_ORDER: tuple[Part, ...] = (Part.BODY, Part.QUERY, Part.HEADERS, Part.COOKIES)
@@ -68,10 +68,21 @@ class RecordTemplate:
         self._direction = direction
         collects = direction is Direction.REQUEST and recipient.role is Role.CONTROLLER
         self.kind = Kind.COLLECT if collects else Kind.DISCLOSE
-        self._memo: dict[Counts, bytes] = {}
+        self._memo: dict[tuple[tuple[int, ...], tuple[int, int, int, int]], Counts] = {}
         fixed = _after(digest, route.mode, recipient.name, route.name)
         self._after = {kind: fixed % (b'"%b"' % kind.encode()) for kind in (self.kind, Kind.REFUSE)}
         self.route = route
+
+    def counts(self, fields: tuple[int, ...], unlisted: tuple[int, int, int, int] = (0, 0, 0, 0)) -> Counts:
+        """The counts of one message with all that follows from them; the same counts are worked out once."""
+        counts = self._memo.get((fields, unlisted))
+        if counts is None:
+            if len(self._memo) >= _MEMO_LIMIT:
+                self._memo.clear()
+            body, query, _headers, cookies = unlisted
+            personal = bool(body or query or cookies) or any(fields)
+            counts = self._memo[fields, unlisted] = Counts(fields, unlisted, personal, self._text(fields, unlisted))
+        return counts
 
     def entry(
         self,
@@ -87,10 +98,7 @@ class RecordTemplate:
         status: int = 0,
     ) -> Entry:
         """One record; `kind` overrides the plan's own (for refusals), `reason` says why."""
-        fields = self._memo.get(counts)
-        if fields is None:
-            fields = self._remember(counts)
-        before = b'{"caller":%b,"consent":%b,%b' % (_text(caller), encode(events) if events else b"[]", fields)
+        before = b'{"caller":%b,"consent":%b,%b' % (_text(caller), encode(events) if events else b"[]", counts.text)
         after = self._after[kind or self.kind] % (
             method,
             b'"reason":"%b",' % reason.encode() if reason else b"",
@@ -102,16 +110,12 @@ class RecordTemplate:
         )
         return before, after
 
-    def _remember(self, counts: Counts) -> bytes:
-        if len(self._memo) >= _MEMO_LIMIT:
-            self._memo.clear()
-        met = [_field(self._verdicts[i], count) for i, count in enumerate(counts.fields) if count]
-        for part, count in zip(PART_ORDER, counts.unlisted, strict=True):
+    def _text(self, fields: tuple[int, ...], unlisted: tuple[int, int, int, int]) -> bytes:
+        met = [_field(self._verdicts[i], count) for i, count in enumerate(fields) if count]
+        for part, count in zip(PART_ORDER, unlisted, strict=True):
             if count:
                 met.append(_unlisted(part, self._rest[part], count))
-        text = b'"direction":"%b","fields":%b,' % (self._direction.encode(), encode(met))
-        self._memo[counts] = text
-        return text
+        return b'"direction":"%b","fields":%b,' % (self._direction.encode(), encode(met))
 
 
 def _after(digest: str, mode: Mode, recipient: str, route: str) -> bytes:

@@ -1,33 +1,47 @@
 """Run a plan on one message: only the values at matched addresses are touched."""
 
 from collections.abc import Mapping
+from operator import add
 
 import msgspec
 
-from gateway.documents.coding import decode_body, encode_body
+from gateway.documents.coding import encode_body
 from gateway.documents.cookies import edit_cookies, edit_set_cookies
-from gateway.documents.document import Document, open_document
+from gateway.documents.document import Document, Opened
 from gateway.documents.headers import REQUEST_PLUMBING, RESPONSE_PLUMBING, edit_headers
 from gateway.documents.path import edit_path
 from gateway.documents.query import edit_query
 from gateway.engine.plan import Plan
 from gateway.engine.record import Counts
-from gateway.model.limits import Limits
 from gateway.model.message import HeaderPairs
 from gateway.model.words import Direction
 
 Spans = Mapping[str, tuple[int, int]]
-_LABEL_LENGTHS = frozenset({len(b"content-type"), len(b"content-encoding")})
 _GZIP_METADATA = 0x1C  # FEXTRA, FNAME and FCOMMENT of RFC 1952 section 2.3.1
 
 
 class Content(msgspec.Struct, frozen=True, gc=False):
-    """A body as it came, free of its codings, and opened for reading."""
+    """A body as it came, and opened for reading."""
 
     received: bytes
-    plain: bytes
-    codings: tuple[str, ...]
-    document: Document
+    opened: Opened
+
+    @property
+    def plain(self) -> bytes:
+        return self.opened.plain
+
+    @property
+    def document(self) -> Document:
+        return self.opened.document
+
+
+class RewrittenHeaders(msgspec.Struct, frozen=True, gc=False):
+    """Header fields after a plan; cookies are counted apart."""
+
+    headers: HeaderPairs
+    counts: tuple[int, ...]
+    unlisted: int = 0
+    unlisted_cookies: int = 0
 
 
 class Rewritten(msgspec.Struct, frozen=True, gc=False):
@@ -40,89 +54,84 @@ class Rewritten(msgspec.Struct, frozen=True, gc=False):
     body_changed: bool = False
 
 
-def open_content(headers: HeaderPairs, body: bytes, limits: Limits, *, collapse_duplicates: bool) -> Content:
-    """Read a body without doubt.
-
-    Raises:
-        Unreadable: with the posture that names the doubt.
-    """
-    label = tuple([pair for pair in headers if len(pair[0]) in _LABEL_LENGTHS])
-    plain, codings = decode_body(label, body, limits)
-    document = open_document(label, plain, limits, collapse_duplicates=collapse_duplicates)
-    return Content(body, plain, codings, document)
-
-
 def rewrite(
-    plan: Plan, target: bytes, spans: Spans, headers: HeaderPairs, content: Content | bytes | None
+    plan: Plan, target: bytes, spans: Spans, done: RewrittenHeaders, content: Content | bytes | None
 ) -> Rewritten:
-    """Apply the plan to every part of the message.
+    """Apply the plan to the target and the body, its header fields being done already.
 
     Args:
         plan: what to do.
         target: the request target; empty for a response.
         spans: where the path parameters of the route stand in the path.
-        headers: end-to-end fields.
+        done: the outcome of `rewrite_headers`.
         content: the opened body; or the bytes (or None) that go along unread.
     """
-    counts = [0] * plan.size
-    body_unlisted = query_unlisted = header_unlisted = cookie_unlisted = 0
+    counts = done.counts
+    body_unlisted = query_unlisted = 0
     if plan.edits_target and target:
-        target, query_unlisted = _rewrite_target(plan, target, spans, counts)
-    if plan.edits_headers:
-        headers, header_unlisted, cookie_unlisted = _rewrite_headers(plan, headers, counts)
-    body: bytes | None
+        target, query_unlisted, more = _rewrite_target(plan, target, spans)
+        counts = _sum(counts, more)
     changed = False
+    body: bytes | None
     if isinstance(content, Content):
-        edited = content.document.edit(plan.body)
-        _add(counts, edited.counts)
+        opened = content.opened
+        edited = opened.document.edit(plan.body)
+        counts = _sum(counts, edited.counts)
         body_unlisted = edited.unlisted
-        changed = edited.content is not content.plain or _hides_metadata(content)
-        body = encode_body(edited.content, content.codings) if changed else content.received
+        changed = edited.content is not opened.plain or _hides_metadata(content)
+        body = encode_body(edited.content, opened.codings) if changed else content.received
     else:
         body = content
-    found = Counts(tuple(counts), (body_unlisted, query_unlisted, header_unlisted, cookie_unlisted))
-    return Rewritten(target, headers, body, found, changed)
+    unlisted = (body_unlisted, query_unlisted, done.unlisted, done.unlisted_cookies)
+    return Rewritten(target, done.headers, body, plan.record.counts(counts, unlisted), changed)
 
 
-def _rewrite_target(plan: Plan, target: bytes, spans: Spans, counts: list[int]) -> tuple[bytes, int]:
+def rewrite_headers(plan: Plan, headers: HeaderPairs) -> RewrittenHeaders:
+    """Apply the plan to the header fields and cookies of a message."""
+    counts = plan.nothing.fields
+    if not plan.edits_headers:
+        return RewrittenHeaders(headers, counts)
+    unlisted = unlisted_cookies = 0
+    request = plan.direction is Direction.REQUEST
+    if plan.headers.reads:
+        edited = edit_headers(headers, plan.headers, REQUEST_PLUMBING if request else RESPONSE_PLUMBING)
+        headers, unlisted = edited.headers, edited.unlisted
+        counts = _sum(counts, edited.counts)
+    if plan.cookies.reads:
+        edited = edit_cookies(headers, plan.cookies) if request else edit_set_cookies(headers, plan.cookies)
+        headers, unlisted_cookies = edited.headers, edited.unlisted
+        counts = _sum(counts, edited.counts)
+    return RewrittenHeaders(headers, counts, unlisted, unlisted_cookies)
+
+
+def _rewrite_target(plan: Plan, target: bytes, spans: Spans) -> tuple[bytes, int, tuple[int, ...]]:
+    counts = plan.nothing.fields
     mark = target.find(b"?")
     if mark < 0 and not plan.path.fields:
-        return target, 0
+        return target, 0, counts
     unlisted = 0
     path, query = (target, None) if mark < 0 else (target[:mark], target[mark + 1 :])
     if plan.path.fields:
         edited = edit_path(path, spans, plan.path)
-        _add(counts, edited.counts)
+        counts = edited.counts
         path = edited.content
     if query is not None and plan.query.reads:
         edited = edit_query(query, plan.query)
-        _add(counts, edited.counts)
+        counts = _sum(counts, edited.counts)
         unlisted = edited.unlisted
         if edited.content is not query:
             query = edited.content or None
-    return (path if query is None else path + b"?" + query), unlisted
+    return (path if query is None else path + b"?" + query), unlisted, counts
 
 
-def _rewrite_headers(plan: Plan, headers: HeaderPairs, counts: list[int]) -> tuple[HeaderPairs, int, int]:
-    header_unlisted = cookie_unlisted = 0
-    request = plan.direction is Direction.REQUEST
-    if plan.headers.reads:
-        edited = edit_headers(headers, plan.headers, REQUEST_PLUMBING if request else RESPONSE_PLUMBING)
-        _add(counts, edited.counts)
-        headers, header_unlisted = edited.headers, edited.unlisted
-    if plan.cookies.reads:
-        edited = edit_cookies(headers, plan.cookies) if request else edit_set_cookies(headers, plan.cookies)
-        _add(counts, edited.counts)
-        headers, cookie_unlisted = edited.headers, edited.unlisted
-    return headers, header_unlisted, cookie_unlisted
-
-
-def _add(total: list[int], counts: tuple[int, ...]) -> None:
-    if any(counts):
-        for index, count in enumerate(counts):
-            total[index] += count
+def _sum(some: tuple[int, ...], others: tuple[int, ...]) -> tuple[int, ...]:
+    if not any(others):
+        return some
+    return others if not any(some) else tuple(map(add, some, others))
 
 
 def _hides_metadata(content: Content) -> bool:
     """Whether a gzip member carries a file name, comment or extra field, which no rule could read."""
-    return content.codings == ("gzip",) and len(content.received) > 3 and bool(content.received[3] & _GZIP_METADATA)
+    return (
+        content.opened.codings == ("gzip",) and len(content.received) > 3 and bool(content.received[3] & _GZIP_METADATA)
+    )

@@ -15,7 +15,9 @@ class RequestHead(msgspec.Struct, frozen=True, gc=False):
     """A request before its body: framing is already checked and hop-by-hop fields are already gone.
 
     `target` is origin-form (`/path?query`) or `*`, byte for byte as it came; `host` is lower-case,
-    with its port only where that differs from the scheme's default.
+    with its port only where that differs from the scheme's default. `derived` is a place for what
+    follows from `headers` alone: requests on one connection that repeat their header block share
+    it, so that each layer works the block out once. It ends with the connection.
     """
 
     method: str
@@ -25,6 +27,7 @@ class RequestHead(msgspec.Struct, frozen=True, gc=False):
     scheme: str = "http"
     peer: str = ""
     has_body: bool = False
+    derived: dict[object, object] = msgspec.field(default_factory=dict)
 
 
 class ResponseHead(msgspec.Struct, frozen=True, gc=False):

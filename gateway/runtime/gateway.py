@@ -14,7 +14,7 @@ from gateway.engine.exchange import Exchange
 from gateway.engine.plan import Plans
 from gateway.engine.record import Entry
 from gateway.engine.refusals import ANSWERS
-from gateway.engine.step import Refuse, Send, Step
+from gateway.engine.step import Send, Step
 from gateway.model.errors import Fault, GatewayError, Source, StoreDown, Unreadable
 from gateway.model.facts import Facts
 from gateway.model.message import Outgoing, Refusal, RequestHead, ResponseHead
@@ -36,6 +36,10 @@ class Refused(GatewayError):  # noqa: N818 - the word of the glossary, and no er
 
 RECORDED_CODES = frozenset(str(posture) for posture in Posture)
 """Refusals by posture are records; those by verdict are recorded with their fields."""
+
+
+ANYTIME = Facts(now=0.0)
+"""For decisions that no fact can change."""
 
 
 class Reading(Enum):
@@ -219,16 +223,18 @@ class Passage:
 
     async def _admit(self, subject: str | None, plans: Plans) -> Step:
         """Decide, make the record durable, and decide anew if consent changed in the meantime (P4)."""
-        if subject is None or not plans.varies_by_person:
-            facts = Facts(now=time.time(), subject=subject)
-            step = self._decide(facts)
-            if isinstance(step, Send) and (not step.recorded or await self._record(step)):
-                return step
-            return step if isinstance(step, Refuse) else self._decide(facts, strip=True)
+        if subject is not None and plans.varies_by_person:
+            return await self._admit_for(subject)
+        step = self._decide(ANYTIME if plans.constant is not None and subject is None else Facts(time.time(), subject))
+        if isinstance(step, Send) and step.recorded and not await self._record(step):
+            return self._decide(Facts(time.time(), subject), strip=True)
+        return step
+
+    async def _admit_for(self, subject: str) -> Step:
         consent = self._gateway.services.consent
         while True:
             version = consent.version()
-            facts = Facts(now=time.time(), subject=subject, state=consent.state(subject))
+            facts = Facts(time.time(), subject, consent.state(subject))
             step = self._decide(facts)
             if isinstance(step, Send) and step.recorded and not await self._record(step):
                 return self._decide(facts, strip=True)
@@ -239,7 +245,7 @@ class Passage:
         exchange = self.exchange
         request = self.direction is Direction.REQUEST
         step = exchange.decide_request(facts, strip=strip) if request else exchange.decide_response(facts, strip=strip)
-        if isinstance(step, Send) and (not step.recorded or strip):
+        if isinstance(step, Send) and (strip or not step.recorded):
             self._gateway.services.metrics.message(exchange.route.name, self.direction, False)
         return step
 
@@ -249,16 +255,16 @@ class Passage:
         Raises:
             StoreDown: there can be no record, and the posture is `block`.
         """
-        ledger = self._gateway.services.ledger
+        services = self._gateway.services
         exchange = self.exchange
-        if ledger is not None:
+        if services.ledger is not None:
             try:
-                await ledger.commit(*exchange.entry(step, self._gateway.moments.now(exchange.request_id)))
+                await services.ledger.commit(*exchange.entry(step, self._gateway.moments.now(exchange.request_id)))
             except StoreDown:
                 if exchange.route.postures[Posture.AUDIT_UNAVAILABLE] != "strip":
                     raise
                 return False
-        self._gateway.services.metrics.message(exchange.route.name, self.direction, True)
+        services.metrics.message(exchange.route.name, self.direction, True)
         return True
 
     def _outgoing(self, step: Step) -> Outgoing:

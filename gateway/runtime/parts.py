@@ -4,7 +4,6 @@ from typing import TYPE_CHECKING
 
 from gateway.documents.multipart_stream import MultipartStream, Piece
 from gateway.engine.exchange import Exchange
-from gateway.engine.record import Counts
 from gateway.engine.step import Send
 from gateway.model.errors import Fault, Source
 from gateway.model.words import Reason
@@ -44,7 +43,7 @@ class BodyEditor:
 
     async def _record(self, piece: Piece) -> None:
         plan = self._decision.plan
-        counts = Counts(piece.counts or (0,) * plan.size, (piece.unlisted, 0, 0, 0))
+        counts = plan.record.counts(piece.counts or plan.nothing.fields, (piece.unlisted, 0, 0, 0))
         if any(counts.fields[index] for index in plan.blocking):
             # The plan was made before the body came; consent was withdrawn while it was under way.
             raise Fault(Reason.WITHDRAWN, Source.CLIENT, "a part arrived that may not pass", close=True)
