@@ -17,6 +17,8 @@ from gateway.model.words import Posture, Rest
 _COOKIE_OCTETS = "!#$&'()*+-./:<=>?@[]^_`{|}~"
 """RFC 6265 section 4.1.1 without letters and digits, and without `%`, which introduces an escape."""
 _QUOTED = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+_INNER_NAME = re.compile(rb"[ \t,]([!#$%&'*+\-.^_`|~0-9A-Za-z]+)=")
+"""A pair that receivers which also cut at white space or commas would find inside a value."""
 _ESCAPE = re.compile(rb"\\(?:([0-3][0-7][0-7])|(.))", re.DOTALL)
 
 
@@ -94,6 +96,9 @@ class _Run:
     def pair(self, segment: bytes) -> bytes | None:
         """The new text of one `name=value`, the same object if it stays, None if it goes."""
         name = _name_in(segment, self._listed)
+        goes = self._rest is Rest.DROP if name is None else isinstance(self._listed[name].operation, Remove)
+        if not goes:
+            self._refuse_inner_names(segment)
         if name is None:
             if self._rest is Rest.PASS:
                 return segment
@@ -113,6 +118,15 @@ class _Run:
                 old = _text(_value(segment))
                 new = transform(old)
                 return segment if new == old else head + b"=" + quote(new, safe=_COOKIE_OCTETS).encode("ascii")
+
+    def _refuse_inner_names(self, segment: bytes) -> None:
+        """Values with a listed name inside, or with any where others are not to pass, can be cut in two ways."""
+        value = _value(segment)
+        if value[:1] == b'"':
+            return
+        for match in _INNER_NAME.finditer(value):
+            if self._rest is not Rest.PASS or match[1].decode("ascii") in self._listed:
+                raise Unreadable(Posture.UNPARSABLE_BODY, "a cookie value holds what others read as a cookie")
 
 
 def _segments(line: bytes, *, first_only: bool = False) -> list[bytes]:

@@ -10,7 +10,7 @@ import msgspec
 
 from gateway.documents.edit import Empty, FieldEdit, PartEdit, Remove, Replace, Retain
 from gateway.model.address import Place
-from gateway.model.message import HeaderPairs, header_values
+from gateway.model.message import HeaderPairs
 from gateway.model.words import Rest
 
 _EITHER_WAY = frozenset(
@@ -47,8 +47,12 @@ class EditedHeaders(msgspec.Struct, frozen=True, gc=False):
 
 
 def read_header(headers: HeaderPairs, name: str) -> list[str]:
-    """The value of every line of that name (given in lower case), as UTF-8 or else Latin-1 text."""
-    return [header_text(value) for value in header_values(headers, name.encode("ascii"))]
+    """The value of every line of that name (given in lower case) or its `_` twin, as UTF-8 or else Latin-1 text."""
+    wanted = name.encode("ascii").replace(b"_", b"-")
+    size = len(wanted)
+    return [
+        header_text(value) for key, value in headers if len(key) == size and key.lower().replace(b"_", b"-") == wanted
+    ]
 
 
 def edit_headers(headers: HeaderPairs, edit: PartEdit, plumbing: frozenset[bytes]) -> EditedHeaders:
@@ -56,14 +60,15 @@ def edit_headers(headers: HeaderPairs, edit: PartEdit, plumbing: frozenset[bytes
     listed: dict[bytes, FieldEdit] = {}
     for field in edit.fields:
         if field.address.place is Place.HEADER:
-            listed.setdefault(field.address.name.encode("ascii"), field)
+            listed.setdefault(field.address.name.encode("ascii").replace(b"_", b"-"), field)
     counts = [0] * edit.size
     unlisted = 0
     kept = []
     changed = False
     for pair in headers:
         name = pair[0].lower()
-        field_edit = listed.get(name)
+        # CGI and its heirs cannot tell `_` from `-`: a twin of a listed field is that field.
+        field_edit = listed.get(name.replace(b"_", b"-") if b"_" in name else name)
         if field_edit is not None:
             counts[field_edit.index] += 1
             new = _edited(pair, field_edit)

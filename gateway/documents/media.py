@@ -112,6 +112,14 @@ def _media_named(essence: str) -> Media | None:
             return None
 
 
+_JSON_START = re.compile(rb"(?:\xef\xbb\xbf)?[ \t\r\n]*[\[{]")
+
+
+def looks_like_json(body: bytes) -> bool:
+    """Whether lenient receivers, which go by content and skip a byte order mark, may read the body as JSON."""
+    return _JSON_START.match(body) is not None
+
+
 def media_and_charset(headers: HeaderPairs, body: bytes) -> tuple[Media, str]:
     """The kind of the body and the charset of its text, `utf-8` or `latin-1`.
 
@@ -119,15 +127,15 @@ def media_and_charset(headers: HeaderPairs, body: bytes) -> tuple[Media, str]:
         Unreadable: UNKNOWN_MEDIA_TYPE, UNDECODABLE_CHARSET.
     """
     content_type = content_type_of(headers)
-    looks_like_json = body.lstrip(b" \t\r\n")[:1] in (b"{", b"[")
+    is_json = looks_like_json(body)
     if content_type is None:
-        if looks_like_json:
+        if is_json:
             return Media.JSON, "utf-8"
         raise Unreadable(Posture.UNKNOWN_MEDIA_TYPE, "the body has no Content-Type")
     media = _media_named(content_type.essence)
     if media is None:
         raise Unreadable(Posture.UNKNOWN_MEDIA_TYPE, "no reader for this Content-Type")
-    if media is Media.TEXT and looks_like_json:
+    if media is Media.TEXT and is_json:
         media = Media.JSON
     label = content_type.parameters.get("charset", "utf-8").lower()
     if label in _UTF_8:
@@ -135,15 +143,3 @@ def media_and_charset(headers: HeaderPairs, body: bytes) -> tuple[Media, str]:
     if label in _LATIN_1 and media in (Media.TEXT, Media.FORM):
         return media, "latin-1"
     raise Unreadable(Posture.UNDECODABLE_CHARSET, "the charset is not one that the gateway reads")
-
-
-def media_of(headers: HeaderPairs, body: bytes) -> Media:
-    """The kind of the body, told by exactly one Content-Type.
-
-    A body without a label, or labelled text/plain, that starts with `{` or `[` is read as JSON,
-    because that is what lenient receivers do.
-
-    Raises:
-        Unreadable: UNKNOWN_MEDIA_TYPE, UNDECODABLE_CHARSET.
-    """
-    return media_and_charset(headers, body)[0]

@@ -66,6 +66,8 @@ def open_text(body: bytes, *, charset: str = "utf-8") -> TextDocument:
     Raises:
         Unreadable: UNDECODABLE_CHARSET where the bytes are not in that charset.
     """
+    if b"\0" in body:
+        raise Unreadable(Posture.UNDECODABLE_CHARSET, "the text holds NUL, as text in UTF-16 does")
     try:
         return TextDocument(body, body.decode(charset), charset)
     except UnicodeDecodeError:

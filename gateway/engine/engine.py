@@ -8,11 +8,15 @@ from gateway.engine.exchange import Exchange
 from gateway.engine.plan import Plans
 from gateway.engine.record import Entry, Moment, bare_entry
 from gateway.engine.refusals import refusal
-from gateway.model.errors import Fault, Source
+from gateway.model.errors import Fault, Source, Unreadable
 from gateway.model.limits import Limits
-from gateway.model.message import Refusal, RequestHead
+from gateway.model.message import Refusal, RequestHead, header_values
 from gateway.model.words import Direction, Kind, Posture
 from gateway.policy.policy import Policy, Route
+from gateway.policy.router import RouteMatch
+
+_OVERRIDES = (b"x-http-method-override", b"x-http-method", b"x-method-override")
+"""Fields by which many frameworks let a request change its method."""
 
 
 class Engine:
@@ -37,9 +41,24 @@ class Engine:
         match = self.policy.router.find(head.method, head.host, target if mark < 0 else target[:mark])
         if match is None:
             raise Fault(Posture.UNKNOWN_ROUTE, Source.CLIENT, "no rule covers this address")
+        self._refuse_other_method(head, match)
         return Exchange(
             head, match, request_id, plans=self.plans_of(match.route), limits=self.limits, suffix=self._suffix
         )
+
+    def _refuse_other_method(self, head: RequestHead, match: RouteMatch) -> None:
+        """Refuse a request whose header names another method, if rules of another route are for that one."""
+        overrides = head.derived.get(_OVERRIDES)
+        if overrides is None:
+            values = [value for name in _OVERRIDES for value in header_values(head.headers, name)]
+            overrides = head.derived[_OVERRIDES] = tuple(value.strip().decode("latin-1").upper() for value in values)
+        if not overrides:
+            return
+        path = head.target.partition(b"?")[0]
+        for method in overrides if isinstance(overrides, tuple) else ():
+            other = self.policy.router.find(method, head.host, path)
+            if other is None or other.route is not match.route:
+                raise Unreadable(Posture.AMBIGUOUS_FRAMING, "a header field names another method than the request")
 
     def plans_of(self, route: Route) -> tuple[Plans, Plans]:
         """The plans of a route's two directions, made when the first message asks for them."""

@@ -64,14 +64,14 @@ def request_changed(headers: HeaderPairs) -> HeaderPairs:
     return tuple(pair for pair in headers if pair[0].lower() not in _DIGESTS and pair[0].lower() != b"content-length")
 
 
-def response_for_rewriting(
+def response_fields(
     headers: HeaderPairs, suffix: bytes, *, personal: bool, varies_by_signal: bool, record: bytes = b""
 ) -> HeaderPairs:
-    """Fields of a response on which rules act, whether or not this one was changed.
+    """The fields of a response on an enforced route, whether or not this one was changed.
 
     Args:
         headers: the upstream's end-to-end fields.
-        suffix: see `suffix_of`.
+        suffix: see `suffix_of`; empty where no rule reads the body, whose validators then hold.
         personal: the answer depends on the person, so that no shared cache may keep it
             (RFC 9111 section 5.2.2.7).
         varies_by_signal: the answer depends on Sec-GPC.
@@ -79,21 +79,19 @@ def response_for_rewriting(
     """
     kept: list[tuple[bytes, bytes]] = []
     cache_control: list[bytes] = []
+    dropped = _DROPPED if suffix else _OURS
     for pair in headers:
         name = pair[0]
         if len(name) not in _TOUCHED_LENGTHS:
             kept.append(pair)
-            continue
-        name = name.lower()
-        if name in _DROPPED:
-            continue
-        if name == b"etag" and pair[1].endswith(b'"'):
-            kept.append((pair[0], pair[1][:-1] + suffix + b'"'))
-        elif name == b"cache-control" and personal:
+        elif (name := name.lower()) == b"cache-control" and personal:
             cache_control.extend(directive.strip() for directive in pair[1].split(b","))
-        else:
+        elif name == b"etag" and suffix and pair[1].endswith(b'"'):
+            kept.append((pair[0], pair[1][:-1] + suffix + b'"'))
+        elif name not in dropped:
             kept.append(pair)
-    kept.append(_NO_RANGES)
+    if suffix:
+        kept.append(_NO_RANGES)
     if personal:
         kept.append((b"Cache-Control", _private(cache_control)))
     if varies_by_signal:
@@ -106,7 +104,8 @@ def response_for_rewriting(
 RECORD_FIELD = b"Privacy-Record"
 """Response field with the id under which the ledger keeps what this answer disclosed."""
 
-_DROPPED = _DIGESTS | _FRAMING
+_OURS = frozenset({RECORD_FIELD.lower()})
+_DROPPED = _DIGESTS | _FRAMING | _OURS
 _TOUCHED_LENGTHS = frozenset(map(len, _DROPPED | {b"etag", b"cache-control"}))
 _NO_RANGES = (b"Accept-Ranges", b"none")
 

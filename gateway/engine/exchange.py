@@ -20,10 +20,9 @@ from gateway.documents.headers import read_header
 from gateway.documents.path import read_path
 from gateway.documents.query import read_query
 from gateway.engine.entity import (
-    RECORD_FIELD,
     request_changed,
     request_for_rewriting,
-    response_for_rewriting,
+    response_fields,
     signals_gpc,
 )
 from gateway.engine.plan import BODY_PLACES, Decision, Plan, Plans
@@ -36,16 +35,22 @@ from gateway.model.errors import Unreadable
 from gateway.model.facts import Facts
 from gateway.model.limits import Limits
 from gateway.model.message import HeaderPairs, Outgoing, RequestHead, ResponseHead, header_values
-from gateway.model.words import Direction, Kind, Mode, Part, Posture, Reason, Rest
+from gateway.model.words import Direction, Kind, Mode, Posture, Reason, Rest
 from gateway.policy.policy import Route
 from gateway.policy.router import RouteMatch
+
+EVENT_STREAM = "event_stream"
+_STREAMS_PARTS = dict.fromkeys(
+    (Posture.UNPARSABLE_BODY, Posture.UNDECODABLE_CHARSET, Posture.AUDIT_UNAVAILABLE), "block"
+).items()
+"""With any other choice the whole body has to be there before the first byte goes on."""
 
 
 class Exchange:
     """The life of one request and its answer; see the module's text for the order of calls."""
 
     __slots__ = (
-        "_content", "_doubt", "_limits", "_response", "_suffix", "head", "match", "observes", "request_id",
+        "_content", "_limits", "_passed_over", "_response", "_suffix", "head", "match", "observes", "request_id",
         "request_plans", "response_plans", "route", "subject",
     )  # fmt: skip
 
@@ -68,7 +73,7 @@ class Exchange:
         self._suffix = suffix
         self.observes = self.route.mode is Mode.OBSERVE
         self._content: Content | bytes | None = None
-        self._doubt: Unreadable | None = None
+        self._passed_over = ""
         self._response: ResponseHead | None = None
         self.subject: str | None = None
 
@@ -86,15 +91,20 @@ class Exchange:
         return self.request_plans.reads_body or (subject is not None and subject.place in BODY_PLACES)
 
     @property
-    def may_stream_parts(self) -> bool:
-        """Whether a multipart body may be edited as it flows: nothing in it is needed beforehand."""
+    def takes_parts(self) -> bool:
+        """Whether the body is a multipart form that could be edited as it flows: nothing in it is needed before."""
         subject = self.route.subject
         if self.observes or (subject is not None and subject.place in BODY_PLACES):
             return False
-        content_type = header_values(self.head.headers, b"content-type")
-        coded = header_values(self.head.headers, b"content-encoding")
-        multipart = len(content_type) == 1 and content_type[0].lower().startswith(b"multipart/form-data")
-        return multipart and not coded and self.route.request.rest_of(Part.BODY) is not Rest.BLOCK
+        headers = self.head.headers
+        kind = header_values(headers, b"content-type")
+        if len(kind) != 1 or not kind[0].lower().startswith(b"multipart/form-data"):
+            return False
+        return self.route.postures.items() >= _STREAMS_PARTS and not header_values(headers, b"content-encoding")
+
+    def may_stream_parts(self, facts: Facts) -> bool:
+        """Whether nothing that the form holds can refuse it; by then its beginning would be gone."""
+        return not self.request_plans.decide(self._with_signals(facts)).plan.may_refuse
 
     def reads_response_body(self, head: ResponseHead) -> bool:
         """Whether a rule reads the content of this response; False also where it can have none.
@@ -102,15 +112,20 @@ class Exchange:
         Raises:
             Unreadable: the upstream sent a part of a document, which cannot be judged.
         """
-        if not self.response_plans.reads_body or self.head.method == "HEAD" or head.status in (204, 205, 304):
+        if not (self.response_plans.reads_body and self._may_have_content(head)) or self._streams_events(head):
             return False
-        if self.observes or "event_stream" in self.route.stream:
-            kind = header_values(head.headers, b"content-type")
-            if len(kind) == 1 and kind[0].lower().startswith(b"text/event-stream"):
-                return False
         if not self.observes and (head.status in (206, 226) or header_values(head.headers, b"content-range")):
             raise Unreadable(Posture.UNPARSABLE_BODY, "the answer holds only a part of the document")
         return True
+
+    def _may_have_content(self, head: ResponseHead) -> bool:
+        return self.head.method != "HEAD" and head.status >= 200 and head.status not in (204, 205, 304)
+
+    def _streams_events(self, head: ResponseHead) -> bool:
+        if not self.observes and EVENT_STREAM not in self.route.stream:
+            return False
+        kind = header_values(head.headers, b"content-type")
+        return len(kind) == 1 and kind[0].lower().startswith(b"text/event-stream")
 
     def open_request(self, body: bytes | None) -> str | None:
         """Read the body where a rule needs it, and find the person. Returns the person's identifier.
@@ -122,6 +137,8 @@ class Exchange:
         self._content = body
         if body and self.reads_request_body:
             self._content = self._open(self.head.headers, body)
+        elif body is None and self.observes and self.reads_request_body:
+            self._passed_over = Posture.OVER_SIZE
         address = self.route.subject
         if address is None:
             return None
@@ -135,10 +152,15 @@ class Exchange:
     def open_response(self, head: ResponseHead, body: bytes | None) -> None:
         """Take the answer, and read its body where a rule needs it. Raises as `open_request`."""
         self._response = head
-        self._doubt = None
+        self._passed_over = ""
         self._content = body
-        if body and self.response_plans.reads_body:
+        if not self.response_plans.reads_body:
+            return
+        if body:
             self._content = self._open(head.headers, body)
+        elif body is None and self._may_have_content(head):
+            # The adapter lets it stream past the rules: events, or an observed body over the limit.
+            self._passed_over = EVENT_STREAM if self._streams_events(head) else Posture.OVER_SIZE
 
     def decide_request(self, facts: Facts, *, strip: bool = False) -> Step:
         """What becomes of the request under these facts; `strip` lets nothing personal pass."""
@@ -154,10 +176,11 @@ class Exchange:
         if isinstance(done, Refuse):
             return done
         headers = done.headers
-        if done.body_changed or self._doubt is not None:
+        streams_parts = self._content is None and head.has_body and decision.plan.body.reads
+        if done.body_changed or self._passed_over or streams_parts:
             headers = request_changed(headers)
-        out = Outgoing(headers, done.body, done.target)
-        return Send(out, decision, done.counts, self._needs_record(done.counts), self._posture)
+        out = Outgoing(headers, b"" if strip and head.has_body and done.body is None else done.body, done.target)
+        return Send(out, decision, done.counts, self._needs_record(done.counts) and not strip, self._passed_over)
 
     def decide_response(self, facts: Facts, *, strip: bool = False) -> Step:
         """What becomes of the answer under these facts."""
@@ -172,20 +195,16 @@ class Exchange:
         done = self._run(decision, b"", head.headers)
         if isinstance(done, Refuse):
             return done
-        recorded = self._needs_record(done.counts)
-        headers = done.headers
-        if plans.reads_body:
-            headers = response_for_rewriting(
-                headers,
-                self._suffix,
-                personal=plans.varies_by_person,
-                varies_by_signal=plans.varies_by_signal,
-                record=self.request_id if recorded else b"",
-            )
-        elif recorded:
-            headers = (*headers, (RECORD_FIELD, self.request_id))
-        out = Outgoing(headers, done.body, b"", head.status)
-        return Send(out, decision, done.counts, recorded, self._posture)
+        recorded = self._needs_record(done.counts) and not strip
+        headers = response_fields(
+            done.headers,
+            self._suffix if plans.reads_body else b"",
+            personal=plans.varies_by_person,
+            varies_by_signal=plans.varies_by_signal,
+            record=self.request_id if recorded else b"",
+        )
+        out = Outgoing(headers, b"" if strip and done.body is None else done.body, b"", head.status)
+        return Send(out, decision, done.counts, recorded, self._passed_over)
 
     def entry(self, step: Step, moment: Moment) -> Entry:
         """The record of a step, for the ledger."""
@@ -211,11 +230,11 @@ class Exchange:
     def _tolerate(self, doubt: Unreadable, body: bytes = b"") -> bytes:
         """What goes on in place of what cannot be read, where the posture is not `block`."""
         if self.observes:
-            self._doubt = doubt
+            self._passed_over = doubt.posture
             return body
         if self.route.postures[doubt.posture] != "drop":
             raise doubt
-        self._doubt = doubt
+        self._passed_over = doubt.posture
         return b""
 
     def _read(self, address: Address) -> list[str]:
@@ -249,10 +268,10 @@ class Exchange:
         try:
             counts = rewrite(plan, target, self.match.spans, rewrite_headers(plan, headers), self._content).counts
         except Unreadable as doubt:
-            self._doubt = doubt
+            self._passed_over = doubt.posture
             counts = plan.nothing
         out = Outgoing(headers, received, target, status)
-        return Send(out, decision, counts, self._needs_record(counts), self._posture)
+        return Send(out, decision, counts, self._needs_record(counts), self._passed_over)
 
     def _run(self, decision: Decision, target: bytes, headers: HeaderPairs) -> Rewritten | Refuse:
         plan = decision.plan
@@ -310,9 +329,5 @@ class Exchange:
         )
         return Refuse(answer, decision, counts, reason)
 
-    @property
-    def _posture(self) -> str:
-        return "" if self._doubt is None else self._doubt.posture
-
     def _needs_record(self, counts: Counts) -> bool:
-        return counts.personal or self._doubt is not None or self.route.record_always
+        return counts.personal or bool(self._passed_over) or self.route.record_always

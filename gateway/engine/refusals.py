@@ -52,7 +52,6 @@ ANSWERS: dict[str, Answer] = {
     Reason.UNLISTED_FIELD: Answer(403, 502, "Unlisted field", "The message holds a field that no rule lists."),
     Reason.CONTRACT_EXPIRED: Answer(403, 502, "Contract expired", "The recipient's contract is not in force."),
     Reason.NOT_PERMITTED_FOR_RECIPIENT: Answer(403, 502, "Not permitted", "The recipient may not receive this field."),
-    "partial_content": Answer(400, 502, "Partial content", "Part of a document cannot be judged."),
     "bad_request": Answer(400, 502, "Bad request", "The message breaks the rules of HTTP."),
     "host_unknown": Answer(421, 421, "Misdirected request", "This host is not served here."),
     "method_not_allowed": Answer(405, 405, "Method not allowed", "This gateway does not pass this method."),

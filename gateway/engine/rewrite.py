@@ -17,6 +17,7 @@ from gateway.model.message import HeaderPairs
 from gateway.model.words import Direction
 
 Spans = Mapping[str, tuple[int, int]]
+_GZIP_MAGIC = b"\x1f\x8b\x08"
 _GZIP_METADATA = 0x1C  # FEXTRA, FNAME and FCOMMENT of RFC 1952 section 2.3.1
 
 
@@ -78,7 +79,7 @@ def rewrite(
         edited = opened.document.edit(plan.body)
         counts = _sum(counts, edited.counts)
         body_unlisted = edited.unlisted
-        changed = edited.content is not opened.plain or _hides_metadata(content)
+        changed = edited.content is not opened.plain or _may_hide(content)
         body = encode_body(edited.content, opened.codings) if changed else content.received
     else:
         body = content
@@ -130,8 +131,17 @@ def _sum(some: tuple[int, ...], others: tuple[int, ...]) -> tuple[int, ...]:
     return others if not any(some) else tuple(map(add, some, others))
 
 
-def _hides_metadata(content: Content) -> bool:
-    """Whether a gzip member carries a file name, comment or extra field, which no rule could read."""
-    return (
-        content.opened.codings == ("gzip",) and len(content.received) > 3 and bool(content.received[3] & _GZIP_METADATA)
-    )
+def _may_hide(content: Content) -> bool:
+    """Whether the coded bytes could carry what no rule saw, so that they are coded anew.
+
+    A single gzip member without name, comment and extra field cannot, nor can a zlib stream; gzip
+    in several members and brotli's or zstandard's metadata can (RFC 1952, 7932, 8878).
+    """
+    received = content.received
+    match content.opened.codings:
+        case () | ("deflate",):
+            return False
+        case ("gzip",):
+            return bool(received[3] & _GZIP_METADATA) or received.count(_GZIP_MAGIC) > 1
+        case _:
+            return True

@@ -31,5 +31,4 @@ class Facts(msgspec.Struct, frozen=True):
     subject: str | None = None
     state: SubjectState = UNKNOWN_SUBJECT
     gpc: bool = False
-    dnt: bool = False
     caller: str = "anonymous"

@@ -16,7 +16,7 @@ from gateway.engine.record import Entry
 from gateway.engine.refusals import ANSWERS
 from gateway.engine.step import Send, Step
 from gateway.model.errors import Fault, GatewayError, Source, StoreDown, Unreadable
-from gateway.model.facts import Facts
+from gateway.model.facts import Facts, SubjectState
 from gateway.model.message import Outgoing, Refusal, RequestHead, ResponseHead
 from gateway.model.words import Direction, Posture
 from gateway.policy.policy import Policy
@@ -119,12 +119,13 @@ class Gateway:
 class Passage:
     """One request's way through the gateway and its answer's way back."""
 
-    __slots__ = ("_finished", "_gateway", "_started", "direction", "editor", "exchange")
+    __slots__ = ("_finished", "_gateway", "_started", "_state", "direction", "editor", "exchange")
 
     def __init__(self, gateway: Gateway, exchange: Exchange) -> None:
         self._gateway = gateway
         self._started = time.perf_counter()
         self._finished = False
+        self._state: SubjectState | None = None
         self.exchange = exchange
         self.direction = Direction.REQUEST
         self.editor: BodyEditor | None = None
@@ -133,12 +134,8 @@ class Passage:
     @property
     def upstream(self) -> str:
         """URL of the service that this route goes to."""
-        return self.recipient_upstream or ""
-
-    @property
-    def recipient_upstream(self) -> str | None:
         exchange = self.exchange
-        return exchange.request_plans.policy.recipients[exchange.route.to].upstream
+        return exchange.request_plans.policy.recipients[exchange.route.to].upstream or ""
 
     @property
     def recipient(self) -> str:
@@ -164,15 +161,28 @@ class Passage:
         return "websocket" in self.exchange.route.stream
 
     @property
-    def streams_events(self) -> bool:
-        return "event_stream" in self.exchange.route.stream
-
-    @property
     def request_reading(self) -> Reading:
+        """How the body has to be handed to `admit_request`."""
         exchange = self.exchange
         if not exchange.reads_request_body:
             return Reading.UNREAD
-        return Reading.PARTS if exchange.may_stream_parts else Reading.WHOLE
+        return Reading.PARTS if exchange.takes_parts and self._streams_parts() else Reading.WHOLE
+
+    def _streams_parts(self) -> bool:
+        try:
+            subject = self._handle(self.exchange.open_request(None))
+            return self.exchange.may_stream_parts(self._facts(subject))
+        except (Unreadable, StoreDown):
+            # `admit_request` meets the same failure, and refuses.
+            return False
+
+    def _handle(self, identifier: str | None) -> str | None:
+        return None if identifier is None else handle_of(self._gateway.services.keys, identifier)
+
+    def _facts(self, subject: str | None) -> Facts:
+        if subject is None:
+            return Facts(time.time())
+        return Facts(time.time(), subject, self._gateway.services.consent.state(subject))
 
     def response_reading(self, head: ResponseHead) -> Reading:
         """Raises Refused where the upstream sent only a part of a document that rules read."""
@@ -187,12 +197,11 @@ class Passage:
         exchange = self.exchange
         gateway = self._gateway
         try:
-            identifier = exchange.open_request(body)
-            subject = None if identifier is None else handle_of(gateway.services.keys, identifier)
-            step = await self._admit(subject, exchange.request_plans)
+            parts = body is None and self.request_reading is Reading.PARTS
+            step = await self._admit(self._handle(exchange.open_request(body)), exchange.request_plans)
             if gateway.sightings is not None:
                 gateway.sightings.note(exchange, Direction.REQUEST, exchange.head.headers)
-            if body is None and isinstance(step, Send) and self.request_reading is Reading.PARTS:
+            if parts and isinstance(step, Send):
                 self.editor = BodyEditor(exchange, step, gateway)
         except (Unreadable, Fault, StoreDown) as cause:
             raise Refused(gateway.refuse(cause, self)) from cause
@@ -232,14 +241,27 @@ class Passage:
 
     async def _admit_for(self, subject: str) -> Step:
         consent = self._gateway.services.consent
+        state = consent.state(subject)
         while True:
-            version = consent.version()
-            facts = Facts(time.time(), subject, consent.state(subject))
+            facts = Facts(time.time(), subject, state)
             step = self._decide(facts)
             if isinstance(step, Send) and step.recorded and not await self._record(step):
                 return self._decide(facts, strip=True)
-            if consent.version() == version:
+            self._state = state
+            if self.still_stands():
                 return step
+            state = consent.state(subject)
+
+    def still_stands(self) -> bool:
+        """Whether what was decided last still is what this person's consents say; asked right before bytes leave.
+
+        Raises:
+            StoreDown: nobody can tell.
+        """
+        subject = self.exchange.subject
+        if self._state is None or subject is None:
+            return True
+        return self._gateway.services.consent.state(subject) == self._state
 
     def _decide(self, facts: Facts, *, strip: bool = False) -> Step:
         exchange = self.exchange

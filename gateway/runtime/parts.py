@@ -16,6 +16,9 @@ class BodyEditor:
     """Feeds an admitted request's body through its plan."""
 
     def __init__(self, exchange: Exchange, admitted: Send, gateway: "Gateway") -> None:
+        """Raises Fault where consent changed after the form was found fit to stream."""
+        if admitted.decision.plan.may_refuse:
+            raise Fault(Reason.WITHDRAWN, Source.CLIENT, "consent changed while the request came", close=True)
         self._exchange = exchange
         self._decision = admitted.decision
         self._gateway = gateway
@@ -27,7 +30,6 @@ class BodyEditor:
         Raises:
             Unreadable: the body cannot be read without doubt; what went on before stays on record.
             StoreDown: the record of a field cannot be written.
-            Fault: a field arrived that the plan blocks.
         """
         return await self._recorded(self._stream.feed(chunk))
 
@@ -44,9 +46,6 @@ class BodyEditor:
     async def _record(self, piece: Piece) -> None:
         plan = self._decision.plan
         counts = plan.record.counts(piece.counts or plan.nothing.fields, (piece.unlisted, 0, 0, 0))
-        if any(counts.fields[index] for index in plan.blocking):
-            # The plan was made before the body came; consent was withdrawn while it was under way.
-            raise Fault(Reason.WITHDRAWN, Source.CLIENT, "a part arrived that may not pass", close=True)
         ledger = self._gateway.services.ledger
         if ledger is None:
             return

@@ -1,6 +1,6 @@
 import pytest
 
-from gateway.documents.media import Media, media_of, parse_content_type
+from gateway.documents.media import Media, media_and_charset, parse_content_type
 from gateway.model.errors import Unreadable
 from gateway.model.words import Posture
 
@@ -29,13 +29,13 @@ def labelled(value: bytes):
     ],
 )
 def test_label(value, body, media):
-    assert media_of(labelled(value), body) is media
+    assert media_and_charset(labelled(value), body)[0] is media
 
 
 def test_no_label():
-    assert media_of((), b' {"a":1}') is Media.JSON
+    assert media_and_charset((), b' {"a":1}')[0] is Media.JSON
     with pytest.raises(Unreadable) as caught:
-        media_of((), b"a=1")
+        media_and_charset((), b"a=1")
     assert caught.value.posture is Posture.UNKNOWN_MEDIA_TYPE
 
 
@@ -62,14 +62,14 @@ def test_no_label():
 )
 def test_refused_label(value, posture):
     with pytest.raises(Unreadable) as caught:
-        media_of(labelled(value), b"{}")
+        media_and_charset(labelled(value), b"{}")
     assert caught.value.posture is posture
 
 
 def test_two_labels_are_refused():
     headers = ((b"Content-Type", b"application/json"), (b"content-type", b"application/json"))
     with pytest.raises(Unreadable) as caught:
-        media_of(headers, b"{}")
+        media_and_charset(headers, b"{}")
     assert caught.value.posture is Posture.UNKNOWN_MEDIA_TYPE
 
 
