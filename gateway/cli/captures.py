@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 import shlex
 from collections.abc import Callable
 from pathlib import Path
@@ -106,10 +107,25 @@ def parse_curl(command: str) -> Capture:
     Raises:
         click.UsageError: an option that is not understood here; nothing is guessed.
     """
-    words = shlex.split(command.replace("\\\n", " "))
-    if words[:1] == ["curl"]:
-        words = words[1:]
-    return _Curl(words).capture()
+    words = shlex.split(_ANSI_C.sub(_requoted, command.replace("\\\n", " ")))
+    if words[:1] != ["curl"]:
+        raise click.UsageError("the command does not begin with 'curl'")
+    return _Curl(words[1:]).capture()
+
+
+_ANSI_C = re.compile(r"(?<!\S)\$'((?:[^'\\]|\\.)*)'")
+_ESCAPES = {"n": "\n", "r": "\r", "t": "\t", "'": "'", '"': '"', "\\": "\\"}
+
+
+def _requoted(match: re.Match[str]) -> str:
+    """Bash's $'…', as browsers write bodies, as a word in ordinary quotes."""
+
+    def plain(escape: re.Match[str]) -> str:
+        if escape[1]:
+            return chr(int(escape[1], 16))
+        return _ESCAPES.get(escape[2], escape[0])
+
+    return shlex.quote(re.sub(r"\\(?:[ux]([0-9a-fA-F]{2,4})|(.))", plain, match[1]))
 
 
 class _Curl:
@@ -118,6 +134,7 @@ class _Curl:
         self.url = ""
         self.headers: list[tuple[bytes, bytes]] = []
         self.data: list[bytes] = []
+        self.parts: list[tuple[str, str]] = []
         self.in_query = False
         self.head_only = False
         self._words = words
@@ -155,6 +172,12 @@ class _Curl:
     def set_method(self, value: str) -> None:
         self.method = value
 
+    def add_part(self, value: str) -> None:
+        name, _, text = value.partition("=")
+        if text[:1] in ("@", "<"):
+            raise click.UsageError("curl's '@file' is not read here; put the data into the command")
+        self.parts.append((name, text.partition(";")[0]))
+
     def set_url(self, value: str) -> None:
         self.url = value
 
@@ -179,6 +202,9 @@ class _Curl:
         if not self.url:
             raise click.UsageError("the curl command names no URL")
         url = urlsplit(self.url if "://" in self.url else "http://" + self.url)
+        if self.parts:
+            self.headers.append((b"Content-Type", b"multipart/form-data; boundary=" + _BOUNDARY))
+            self.data = [_form_data(self.parts)]
         joiner = b"" if any(value == b"application/json" for _, value in self.headers) else b"&"
         body = joiner.join(self.data)
         query = url.query
@@ -194,10 +220,20 @@ _FLAGS: dict[str, Callable[[_Curl, str], None]] = {
     **dict.fromkeys(("-X", "--request"), _Curl.set_method),
     **dict.fromkeys(("-H", "--header"), _Curl.add_header),
     **dict.fromkeys(("-u", "--user"), _Curl.add_user),
+    **dict.fromkeys(("-F", "--form", "--form-string"), _Curl.add_part),
     "--url": _Curl.set_url,
 }
+_BOUNDARY = b"privacy-gateway-explain"
 _SWITCHES = {"-G": "in_query", "--get": "in_query", "-I": "head_only", "--head": "head_only"}
-_SHORT_WITH_VALUE = ("-X", "-H", "-d", "-b", "-A", "-e", "-u")
+_SHORT_WITH_VALUE = ("-F", "-X", "-H", "-d", "-b", "-A", "-e", "-u")
+
+
+def _form_data(parts: list[tuple[str, str]]) -> bytes:
+    lines = [
+        b'--%b\r\nContent-Disposition: form-data; name="%b"\r\n\r\n%b\r\n' % (_BOUNDARY, name.encode(), text.encode())
+        for name, text in parts
+    ]
+    return b"".join(lines) + b"--" + _BOUNDARY + b"--\r\n"
 
 
 def _target(path: str, query: str) -> bytes:

@@ -18,6 +18,9 @@ from gateway.model.message import HeaderPairs, header_values
 from gateway.model.words import Direction, Mode
 from gateway.policy.policy import Policy
 
+SIBLINGS = 12
+"""So many different names at one place of a path are not endpoints but data."""
+
 MOST = 5000
 """Different sightings kept; what comes after is not new to an operator any more."""
 
@@ -102,11 +105,27 @@ class EndpointSummary(msgspec.Struct, frozen=True):
     responses: tuple[str, ...]
 
 
+def without_siblings(paths: Iterable[str]) -> dict[str, str]:
+    """Each path with `*` for segments of which there are too many beside each other."""
+    split = {path: path.split("/") for path in paths}
+    for depth in range(1, max((len(parts) for parts in split.values()), default=0)):
+        beside: dict[tuple[str, ...], set[str]] = {}
+        for parts in split.values():
+            if len(parts) > depth:
+                beside.setdefault(tuple(parts[:depth]), set()).add(parts[depth])
+        for parts in split.values():
+            if len(parts) > depth and len(beside[tuple(parts[:depth])]) > SIBLINGS:
+                parts[depth] = "*"
+    return {path: "/".join(parts) for path, parts in split.items()}
+
+
 def summarise(rows: Iterable[tuple[str, str, str, str, int]]) -> list[EndpointSummary]:
     """Group sightings by endpoint, sorted by path."""
+    rows = list(rows)
+    shapes = without_siblings({row[1] for row in rows})
     found: dict[tuple[str, str], dict[str, set[str]]] = {}
     for method, path, direction, address, _ in rows:
-        found.setdefault((path, method), {}).setdefault(direction, set()).add(address)
+        found.setdefault((shapes[path], method), {}).setdefault(direction, set()).add(address)
     return [
         EndpointSummary(method, path, tuple(sorted(sides.get("request", ()))), tuple(sorted(sides.get("response", ()))))
         for (path, method), sides in sorted(found.items())

@@ -137,8 +137,34 @@ def test_explain_says_why_nothing_passes(folder):
     assert "refused: unparsable_body" in result.stdout
 
 
+def test_explain_reads_what_browsers_copy(folder):
+    body = '$\'{"email":"a@b.c","x":"it\\\'s"}\''
+    curl = (
+        f"curl 'http://shop.example/customers' \\\n -H 'Content-Type: application/json' --data-raw {body} --compressed"
+    )
+    found = json.loads(cli("explain", "--rules", folder, "--curl", curl, "--json").stdout)
+
+    assert found["request"]["message"].endswith('\n\n{"email":"a@b.c"}')
+
+
+def test_explain_reads_forms_with_parts(folder):
+    curl = "curl http://shop.example/customers -F email=a@b.c -F 'note=b;type=text/plain'"
+    found = json.loads(cli("explain", "--rules", folder, "--curl", curl, "--json").stdout)
+
+    assert found["request"]["unlisted"] == {"body": 2}
+
+
 @pytest.mark.parametrize(
-    "curl", ["curl", "curl --next http://a", "curl -d @file http://a", "curl -X", "curl http://a -H"]
+    "curl",
+    [
+        "curl",
+        "wget http://a",
+        "curl -F a=@f http://a",
+        "curl --next http://a",
+        "curl -d @file http://a",
+        "curl -X",
+        "curl http://a -H",
+    ],
 )
 def test_explain_guesses_nothing_about_curl(folder, curl):
     result = cli("explain", "--rules", folder, "--curl", curl, check=False)

@@ -52,6 +52,15 @@ def test_path_segments_that_look_like_data_are_stars(path, shape):
     assert path_shape(path) == shape
 
 
+def test_many_names_at_one_place_are_taken_for_data():
+    sightings = Sightings()
+    for name in ("ann", "bob", "cyd", "dan", "eve", "fay", "gus", "hal", "ida", "jon", "kim", "lea", "max"):
+        note(sightings, target=f"/users/{name}/orders".encode(), headers=((b"X-A", b"1"),))
+    note(sightings, target=b"/health", headers=((b"X-A", b"1"),))
+
+    assert [each.path for each in summarise(sightings.rows())] == ["/health", "/users/*/orders"]
+
+
 def test_sightings_are_bounded():
     sightings = Sightings()
     for number in range(MOST + 50):
