@@ -41,8 +41,6 @@ def command(rules: Path, as_json: bool, strict: bool) -> int:
         fields = sum(len(route.request.fields) + len(route.response.fields) for route in policy.routes)
         console.print(f"{len(policy.routes)} routes, {fields} fields, digest {policy.digest}", soft_wrap=True)
     else:
-        console.print(
-            f"{len(diagnostics)} {'diagnostic' if len(diagnostics) == 1 else 'diagnostics'}; these rules cannot be used",
-            soft_wrap=True,
-        )
+        count = "1 diagnostic" if len(diagnostics) == 1 else f"{len(diagnostics)} diagnostics"
+        console.print(f"{count}; these rules cannot be used", soft_wrap=True)
     return FINDINGS if found else FINE

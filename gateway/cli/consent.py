@@ -16,6 +16,7 @@ import click
 from rich.table import Table
 from rich.text import Text
 
+from gateway.cli.known_names import spelling_warning
 from gateway.cli.output import console, errors, print_json, printable
 from gateway.model.facts import SubjectState
 from gateway.model.words import ConsentStatus
@@ -165,7 +166,7 @@ def _record(
         store.append(event)
     finally:
         store.close()
-    warning = _warning(fold(history), event)
+    warning = spelling_warning(state, purpose, recipient) or _warning(fold(history), event)
     if as_json:
         print_json({"event": _event_row(event), "warning": warning})
         return

@@ -219,3 +219,13 @@ def test_a_broken_store_is_one_line(run, state):
 
     assert run("show", status=1).err == "error: the consent store cannot be opened\n"
     assert json.loads(run("show", "--json", status=1).out) == {"error": "the consent store cannot be opened"}
+
+
+def test_a_name_that_no_policy_in_force_knew_is_pointed_out(run, state):
+    rules = "purposes: {ads: {basis: consent}, ads.mail: {basis: consent}}\nrecipients: {mailer: {role: partner}}\n"
+    (state / "policies").mkdir()
+    (state / "policies" / "0.json").write_text(json.dumps({"digest": "0", "files": {"a.yaml": rules}}))
+
+    assert "know a purpose 'adds'; they know: ads, ads.mail" in run("grant", "--purpose", "adds").err
+    assert "know a recipient 'mialer'" in run("grant", "--purpose", "ads", "--recipient", "mialer").err
+    assert run("grant", "--purpose", "ads", "--recipient", "mailer").err == ""

@@ -117,11 +117,14 @@ def test_explain_names_route_verdicts_and_what_would_be_sent(folder, tmp_path, a
 
 
 def test_explain_reads_a_har_with_its_answer(folder, tmp_path):
-    entry = {
-        "request": {"method": "POST", "url": "https://shop.example/customers", "postData": {"text": '{"email":"a@b.c"}'},
-                    "headers": [{"name": "Content-Type", "value": "application/json"}]},
-        "response": {"status": 201, "headers": [{"name": "X-Id", "value": "7"}], "content": {"text": "fine"}},
-    }  # fmt: skip
+    asked = {
+        "method": "POST",
+        "url": "https://shop.example/customers",
+        "postData": {"text": '{"email":"a@b.c"}'},
+        "headers": [{"name": "Content-Type", "value": "application/json"}],
+    }
+    answered = {"status": 201, "headers": [{"name": "X-Id", "value": "7"}], "content": {"text": "fine"}}
+    entry = {"request": asked, "response": answered}
     path = tmp_path / "one.har"
     path.write_text(json.dumps({"log": {"entries": [entry]}}))
     found = json.loads(cli("explain", "--rules", folder, "--request", path, "--json").stdout)
