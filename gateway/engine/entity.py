@@ -14,7 +14,10 @@ from gateway.model.message import HeaderPairs, header_values
 _DIGESTS = frozenset(
     {b"content-md5", b"digest", b"content-digest", b"repr-digest", b"signature", b"signature-input", b"want-digest"}
 )
-_PARTIAL = frozenset({b"range", b"if-range", b"a-im", b"available-dictionary", b"dictionary-id"})
+_PARTIAL = frozenset(
+    # A date cannot tell that the rules have changed since, so only entity tags make conditions.
+    {b"range", b"if-range", b"if-modified-since", b"a-im", b"available-dictionary", b"dictionary-id"}
+)
 _CONDITIONS = frozenset({b"if-match", b"if-none-match"})
 _FRAMING = frozenset({b"content-length", b"content-range", b"accept-ranges"})
 _SHARED_CACHE = re.compile(rb"(?i)^\s*(public|s-maxage=.*|proxy-revalidate)\s*$")
@@ -25,24 +28,30 @@ def suffix_of(digest: str) -> bytes:
     return b"-pg" + digest[:8].encode()
 
 
-def request_for_rewriting(headers: HeaderPairs, suffix: bytes) -> HeaderPairs:
-    """The request fields to send where rules read the answer.
+def request_fields(headers: HeaderPairs, suffix: bytes, tag: bytes, *, reads_answer: bool) -> HeaderPairs:
+    """The request fields to send, with conditions on entity tags as the upstream knows them.
 
-    No ranges or deltas (RFC 9110 section 14, RFC 3229), only content codings that can be read
-    (RFC 9110 section 12.5.3), and entity tags as the upstream knows them.
+    Args:
+        headers: the client's end-to-end fields.
+        suffix: of the policy; If-Match means the stored document, however its answer was decided.
+        tag: the whole suffix of the answer that would be given now; If-None-Match holds only for that.
+        reads_answer: rules read the answer, so no ranges or deltas (RFC 9110 section 14, RFC 3229)
+            and only content codings that can be read (RFC 9110 section 12.5.3).
     """
     kept: list[tuple[bytes, bytes]] = []
-    accepted = False
+    accepted = not reads_answer
     for pair in headers:
         name = pair[0].lower()
-        if name in _PARTIAL:
-            continue
-        if name == b"accept-encoding":
+        if name == b"if-match":
+            kept.append((pair[0], re.sub(suffix + rb"[0-9a-f]*\"", b'"', pair[1])))
+        elif name == b"if-none-match":
+            kept.append((pair[0], pair[1].replace(tag + b'"', b'"')))
+        elif not reads_answer:
+            kept.append(pair)
+        elif name == b"accept-encoding":
             accepted = True
             kept.append((pair[0], readable_codings(pair[1])))
-        elif name in _CONDITIONS:
-            kept.append((pair[0], pair[1].replace(suffix + b'"', b'"')))
-        else:
+        elif name not in _PARTIAL:
             kept.append(pair)
     if not accepted:
         kept.append((b"Accept-Encoding", b"identity"))
@@ -59,9 +68,13 @@ def readable_codings(accept_encoding: bytes) -> bytes:
 _NEGOTIABLE = frozenset(SUPPORTED_CODINGS) | {b"identity", b"x-gzip"}
 
 
-def request_changed(headers: HeaderPairs) -> HeaderPairs:
-    """Fields of a request whose body was rewritten: no digest of the original goes along."""
-    return tuple(pair for pair in headers if pair[0].lower() not in _DIGESTS and pair[0].lower() != b"content-length")
+def request_changed(headers: HeaderPairs, *, emptied: bool = False) -> HeaderPairs:
+    """Fields of a request whose body was rewritten: no digest of the original goes along, nor a coding of nothing."""
+    gone = _CHANGED | {b"content-encoding"} if emptied else _CHANGED
+    return tuple(pair for pair in headers if pair[0].lower() not in gone)
+
+
+_CHANGED = _DIGESTS | {b"content-length"}
 
 
 def response_fields(
@@ -77,23 +90,9 @@ def response_fields(
         varies_by_signal: the answer depends on Sec-GPC.
         record: the id of the record that this answer leaves, if it leaves one.
     """
-    kept: list[tuple[bytes, bytes]] = []
-    cache_control: list[bytes] = []
-    dropped = _DROPPED if suffix else _OURS
-    for pair in headers:
-        name = pair[0]
-        if len(name) not in _TOUCHED_LENGTHS:
-            kept.append(pair)
-        elif (name := name.lower()) == b"cache-control" and personal:
-            cache_control.extend(directive.strip() for directive in pair[1].split(b","))
-        elif name == b"etag" and suffix and pair[1].endswith(b'"'):
-            kept.append((pair[0], pair[1][:-1] + suffix + b'"'))
-        elif name not in dropped:
-            kept.append(pair)
-    if suffix:
-        kept.append(_NO_RANGES)
+    kept = _rewritten(headers, suffix) if suffix else [pair for pair in headers if pair[0].lower() != _RECORD_NAME]
     if personal:
-        kept.append((b"Cache-Control", _private(cache_control)))
+        kept = _private_to_the_caller(kept)
     if varies_by_signal:
         kept.append((b"Vary", b"Sec-GPC"))
     if record:
@@ -101,20 +100,42 @@ def response_fields(
     return tuple(kept)
 
 
+def _rewritten(headers: HeaderPairs, suffix: bytes) -> list[tuple[bytes, bytes]]:
+    kept: list[tuple[bytes, bytes]] = []
+    for pair in headers:
+        name = pair[0]
+        if len(name) not in _TOUCHED_LENGTHS or (name := name.lower()) not in _TOUCHED:
+            kept.append(pair)
+        elif name == b"etag" and pair[1].endswith(b'"'):
+            kept.append((pair[0], pair[1][:-1] + suffix + b'"'))
+    kept.append(_NO_RANGES)
+    return kept
+
+
 RECORD_FIELD = b"Privacy-Record"
 """Response field with the id under which the ledger keeps what this answer disclosed."""
 
-_OURS = frozenset({RECORD_FIELD.lower()})
-_DROPPED = _DIGESTS | _FRAMING | _OURS
-_TOUCHED_LENGTHS = frozenset(map(len, _DROPPED | {b"etag", b"cache-control"}))
+_RECORD_NAME = RECORD_FIELD.lower()
+_TOUCHED = _DIGESTS | _FRAMING | {_RECORD_NAME, b"etag"}
+_TOUCHED_LENGTHS = frozenset(map(len, _TOUCHED))
 _NO_RANGES = (b"Accept-Ranges", b"none")
 
 
-def _private(directives: list[bytes]) -> bytes:
-    names = {directive.partition(b"=")[0].lower() for directive in directives}
-    if b"no-store" in names or b"private" in names:
-        return b", ".join(directives)
-    return b", ".join([b"private", *(each for each in directives if each and not _SHARED_CACHE.match(each))])
+def _private_to_the_caller(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """Fields that let no shared cache keep the answer, whichever way it is spoken to (RFC 9111, RFC 9213)."""
+    kept: list[tuple[bytes, bytes]] = []
+    directives: list[bytes] = []
+    for pair in headers:
+        name = pair[0].lower()
+        if name == b"cache-control":
+            directives.extend(directive.strip() for directive in pair[1].split(b","))
+        elif name != b"surrogate-control" and not name.endswith(b"-cache-control"):
+            kept.append(pair)
+    # `private="…"` is about single fields only.
+    if {b"no-store", b"private"}.isdisjoint(directive.lower() for directive in directives):
+        directives = [b"private", *(each for each in directives if each and not _SHARED_CACHE.match(each))]
+    kept.append((b"Cache-Control", b", ".join(directives)))
+    return kept
 
 
 def signals_gpc(headers: HeaderPairs) -> bool:

@@ -12,6 +12,8 @@ The driver reads bytes, clock and stores; the exchange says what is to happen::
 The same engine serves traffic, `explain`, `test` and `diff`.
 """
 
+from collections.abc import Callable
+
 import msgspec
 
 from gateway.documents.cookies import read_cookie
@@ -21,7 +23,7 @@ from gateway.documents.path import read_path
 from gateway.documents.query import read_query
 from gateway.engine.entity import (
     request_changed,
-    request_for_rewriting,
+    request_fields,
     response_fields,
     signals_gpc,
 )
@@ -132,8 +134,10 @@ class Exchange:
 
         Raises:
             Unreadable: the body, or the field that names the person, cannot be read without doubt
-                and the route's posture is `block`.
+                and the route's posture is `block`; or the body is only a part of a document.
         """
+        if self.reads_request_body and not self.observes and header_values(self.head.headers, b"content-range"):
+            raise Unreadable(Posture.UNPARSABLE_BODY, "the body holds only a part of the document")
         self._content = body
         if body and self.reads_request_body:
             self._content = self._open(self.head.headers, body)
@@ -166,21 +170,23 @@ class Exchange:
         """What becomes of the request under these facts; `strip` lets nothing personal pass."""
         self.subject = facts.subject
         head = self.head
+        facts = self._with_signals(facts)
         plans = self.request_plans
         decision = plans.constant
         if decision is None or strip:
-            decision = plans.decide(self._with_signals(facts), strip=strip)
+            decision = plans.decide(facts, strip=strip)
         if self.observes:
             return self._observe(decision, head.target, head.headers)
-        done = self._run(decision, head.target, head.headers)
+        done = self._run(decision, head.target, lambda plan: self._request_headers(plan, facts))
         if isinstance(done, Refuse):
             return done
+        body = b"" if strip and head.has_body and done.body is None else done.body
         headers = done.headers
         streams_parts = self._content is None and head.has_body and decision.plan.body.reads
         if done.body_changed or self._passed_over or streams_parts:
-            headers = request_changed(headers)
-        out = Outgoing(headers, b"" if strip and head.has_body and done.body is None else done.body, done.target)
-        return Send(out, decision, done.counts, self._needs_record(done.counts) and not strip, self._passed_over)
+            headers = request_changed(headers, emptied=not body and not streams_parts)
+        recorded = self._needs_record(done.counts) and not strip
+        return Send(Outgoing(headers, body, done.target), decision, done.counts, recorded, self._passed_over)
 
     def decide_response(self, facts: Facts, *, strip: bool = False) -> Step:
         """What becomes of the answer under these facts."""
@@ -192,19 +198,21 @@ class Exchange:
             decision = plans.decide(self._with_signals(facts), strip=strip)
         if self.observes:
             return self._observe(decision, b"", head.headers, head.status)
-        done = self._run(decision, b"", head.headers)
+        done = self._run(decision, b"", lambda plan: rewrite_headers(plan, head.headers))
         if isinstance(done, Refuse):
             return done
         recorded = self._needs_record(done.counts) and not strip
         headers = response_fields(
             done.headers,
-            self._suffix if plans.reads_body else b"",
+            decision.plan.tag if plans.reads_body else b"",
             personal=plans.varies_by_person,
             varies_by_signal=plans.varies_by_signal,
             record=self.request_id if recorded else b"",
         )
-        out = Outgoing(headers, b"" if strip and done.body is None else done.body, b"", head.status)
-        return Send(out, decision, done.counts, recorded, self._passed_over)
+        body = b"" if strip and done.body is None else done.body
+        if self._passed_over and body == b"":
+            headers = tuple(pair for pair in headers if pair[0].lower() != b"content-encoding")
+        return Send(Outgoing(headers, body, b"", head.status), decision, done.counts, recorded, self._passed_over)
 
     def entry(self, step: Step, moment: Moment) -> Entry:
         """The record of a step, for the ledger."""
@@ -273,15 +281,14 @@ class Exchange:
         out = Outgoing(headers, received, target, status)
         return Send(out, decision, counts, self._needs_record(counts), self._passed_over)
 
-    def _run(self, decision: Decision, target: bytes, headers: HeaderPairs) -> Rewritten | Refuse:
+    def _run(
+        self, decision: Decision, target: bytes, headers: Callable[[Plan], RewrittenHeaders]
+    ) -> Rewritten | Refuse:
         plan = decision.plan
         if plan.refused is not None:
             return self._refuse(decision, plan.nothing, plan.refused)
         try:
-            if plan.direction is Direction.REQUEST:
-                done = rewrite(plan, target, self.match.spans, self._request_headers(plan), self._content)
-            else:
-                done = rewrite(plan, target, self.match.spans, rewrite_headers(plan, headers), self._content)
+            done = rewrite(plan, target, self.match.spans, headers(plan), self._content)
         except Unreadable as doubt:
             return self._refuse(decision, plan.nothing, doubt.posture)
         if plan.may_refuse:
@@ -290,15 +297,15 @@ class Exchange:
                 return self._refuse(decision, done.counts, reason, index)
         return done
 
-    def _request_headers(self, plan: Plan) -> RewrittenHeaders:
+    def _request_headers(self, plan: Plan, facts: Facts) -> RewrittenHeaders:
         """The plan's header fields, worked out once for each header block of a connection."""
+        plans = self.response_plans
+        answer = (plans.constant or plans.decide(facts)).plan
         derived = self.head.derived
-        done = derived.get(plan.record)
+        done = derived.get((plan.record, answer.tag))
         if not isinstance(done, RewrittenHeaders):
-            headers = self.head.headers
-            if self.response_plans.reads_body:
-                headers = request_for_rewriting(headers, self._suffix)
-            done = derived[plan.record] = rewrite_headers(plan, headers)
+            headers = request_fields(self.head.headers, self._suffix, answer.tag, reads_answer=plans.reads_body)
+            done = derived[plan.record, answer.tag] = rewrite_headers(plan, headers)
         return done
 
     def _blocked(self, plan: Plan, counts: Counts) -> tuple[Reason | Posture | None, int]:

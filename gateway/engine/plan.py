@@ -4,6 +4,7 @@ Deciding per route and facts instead of per request is what makes purity cheap: 
 once, memoised, and afterwards only runs.
 """
 
+import hashlib
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 
@@ -11,8 +12,9 @@ import msgspec
 
 from gateway.crypto.keyring import KeyRing
 from gateway.documents.edit import FieldEdit, PartEdit, part_edit
+from gateway.engine.entity import suffix_of
 from gateway.engine.record import Counts, RecordTemplate
-from gateway.model.action import Block, Drop
+from gateway.model.action import Block, Drop, action_name
 from gateway.model.address import Place
 from gateway.model.facts import Facts
 from gateway.model.words import Direction, Part, Reason, Rest
@@ -52,6 +54,7 @@ class Plan(msgspec.Struct, frozen=True):
     size: int
     may_refuse: bool
     nothing: Counts
+    tag: bytes
     edits_target: bool
     edits_headers: bool
 
@@ -136,10 +139,22 @@ class Plans:
             size=size,
             may_refuse=bool(blocking) or unresolved or Rest.BLOCK in rest.values(),
             nothing=record.counts((0,) * size),
+            tag=suffix_of(self.policy.digest) + (self._decided(verdicts) if self.varies else b""),
             edits_target=path.reads or parts[Part.QUERY].reads,
             edits_headers=parts[Part.HEADERS].reads or parts[Part.COOKIES].reads,
             record=record,
         )
+
+    @property
+    def varies(self) -> bool:
+        """Whether two requests for one thing can be answered differently."""
+        return self.varies_by_person or self.varies_by_signal or self._contract_end is not None
+
+    @staticmethod
+    def _decided(verdicts: tuple[Verdict, ...]) -> bytes:
+        """Six hex digits that tell sets of verdicts apart in entity tags."""
+        actions = "".join(f"{action_name(each.action)} " for each in verdicts)
+        return hashlib.sha256(actions.encode()).hexdigest()[:6].encode()
 
     def _edit(self, index: int, found: Verdict) -> FieldEdit:
         rule = found.rule

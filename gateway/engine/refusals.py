@@ -5,6 +5,7 @@ The body is an RFC 9457 problem document. It never repeats anything of the messa
 
 import msgspec
 
+from gateway.documents.coding import SUPPORTED_CODINGS
 from gateway.model.message import Refusal
 from gateway.model.words import Posture, Reason
 
@@ -106,6 +107,8 @@ def refusal(
     if purpose:
         problem["consent"] = {"purpose": purpose, "title": title, "contact": contact}
     headers = [_PROBLEM, _NO_STORE]
+    if code == Posture.UNKNOWN_CONTENT_CODING and not answers_response:
+        headers.append((b"accept-encoding", b", ".join(SUPPORTED_CODINGS)))
     if answer.retry:
         headers.append((b"retry-after", b"%d" % retry_after))
     return Refusal(status, str(code), tuple(headers), msgspec.json.encode(problem, order="sorted"), close)

@@ -6,6 +6,7 @@ import ssl
 from collections.abc import Callable
 from pathlib import Path
 
+from gateway.model.limits import DEFAULT_LIMITS
 from gateway.runtime.settings import Listener, Tls
 
 SNI = "gateway_server_name"
@@ -37,10 +38,18 @@ def _remember_server_name(connection: ssl.SSLObject, name: str | None, _context:
 class ListenerSet:
     """All listeners of one worker. `descriptors` are inherited sockets, one for each listener, or -1."""
 
-    def __init__(self, listeners: tuple[Listener, ...], backlog: int, descriptors: tuple[int, ...] = ()) -> None:
+    def __init__(
+        self,
+        listeners: tuple[Listener, ...],
+        backlog: int,
+        descriptors: tuple[int, ...] = (),
+        *,
+        handshake_timeout: float = DEFAULT_LIMITS.header_timeout,
+    ) -> None:
         given = (*descriptors, *(-1 for _ in listeners))
         self._listeners = tuple(zip(listeners, given, strict=False))
         self._backlog = backlog
+        self._handshake_timeout = handshake_timeout
         self._servers: list[asyncio.Server] = []
         self._contexts: list[tuple[Tls, ssl.SSLContext]] = []
         self._paths: list[tuple[Path, int]] = []
@@ -65,7 +74,15 @@ class ListenerSet:
             context = server_context(listener.tls)
             self._contexts.append((listener.tls, context))
         bound = self._bind(listener, descriptor)
-        self._servers.append(await loop.create_server(factory, sock=bound, ssl=context, backlog=self._backlog))
+        self._servers.append(
+            await loop.create_server(
+                factory,
+                sock=bound,
+                ssl=context,
+                backlog=self._backlog,
+                ssl_handshake_timeout=self._handshake_timeout if context else None,
+            )
+        )
 
     def _bind(self, listener: Listener, descriptor: int) -> socket.socket:
         if descriptor >= 0:

@@ -25,7 +25,12 @@ class IngressServer:
         if http_parser.HttpRequestParser is http_parser.HttpRequestParserPy:
             raise RuntimeError("aiohttp has no C parser here; the pure one is not trusted with framing")
         self._settings = settings
-        self._listeners = ListenerSet(settings.listeners, settings.backlog, settings.descriptors)
+        self._listeners = ListenerSet(
+            settings.listeners,
+            settings.backlog,
+            settings.descriptors,
+            handshake_timeout=settings.limits.header_timeout,
+        )
         self._clients = Clients(gateway, settings.limits, settings.forwarding.trusts)
         self._forwarder = Forwarder(gateway, pools, settings, self._clients)
 

@@ -29,6 +29,14 @@ routes:
     response:
       fields: {$.phone: {is: contact.phone_number, for: ads, otherwise: drop}}
       rest: pass
+  - name: labelled
+    match: {path: /labelled}
+    to: shop
+    subject: {field: "header:X-User"}
+    request: {rest: pass}
+    response:
+      fields: {"header:X-Phone": {is: contact.phone_number, for: ads, otherwise: drop}}
+      rest: pass
   - {name: open, match: {path: /open}, to: shop, request: {rest: pass}, response: {rest: pass}}
 """
 JSON = b"Content-Type: application/json"
@@ -335,3 +343,9 @@ async def test_row_35_what_depends_on_the_opt_out_signal_says_so():
     async with under(answering(document(b"Vary: Origin", body=b'{"phone":"1"}'))) as port:
         answer = await port.ask(ask(b"Sec-GPC: 1", target=b"/mine"))
         assert (answer.body, answer.all(b"vary")) == (b"{}", [b"Origin", b"Sec-GPC"])
+
+
+async def test_row_35_a_field_that_depends_on_a_person_is_private_too():
+    async with under(answering(document(b"Cache-Control: public", b"X-Phone: 1"))) as port:
+        answer = await port.ask(ask(b"X-User: ann@example.com", target=b"/labelled"))
+        assert (answer.all(b"x-phone"), answer.all(b"cache-control")) == ([], [b"private"])

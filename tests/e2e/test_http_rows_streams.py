@@ -2,9 +2,12 @@
 
 import asyncio
 import contextlib
+import gzip
+import json
 import re
 from pathlib import Path
 
+import brotli
 import pytest
 from aiohttp import http_parser
 from data_port import data_port
@@ -12,8 +15,10 @@ from processes import GatewayProcess
 from rulebook import rules
 from scripted_upstream import OK, answering, scripted
 
+from gateway.documents.coding import decode_body
 from gateway.ingress.server import IngressServer
 from gateway.ingress.settings import IngressSettings
+from gateway.model.limits import Limits
 
 MIB = 1 << 20
 ROUTES = """
@@ -44,6 +49,7 @@ routes:
 """
 HOST = b"Host: shop.example\r\n"
 JSON = b"Content-Type: application/json\r\n"
+LEFT = b'{"email":"a@b.example"}'
 CHUNKED = b"Transfer-Encoding: chunked\r\n\r\n"
 
 
@@ -112,6 +118,48 @@ async def test_a_large_file_part_streams_through_in_flat_memory(tmp_path):
         body = dechunked(upstream.requests[1].partition(b"\r\n\r\n")[2])
     assert body == PART % (b"note", b"", b"") + PART % (b"photo", PHOTO, photo) + b"--b--\r\n"
     assert peaks[1] - peaks[0] < 6 * MIB
+
+
+async def test_no_digest_goes_along_with_a_body_that_is_edited_as_it_flows():
+    async with under(collecting) as port:
+        raw = album(b"photo").replace(b"\r\n\r\n", b"\r\nRepr-Digest: sha-256=:x:\r\nX-Kept: 1\r\n\r\n", 1)
+        assert (await port.ask(raw)).status == 200
+        (request,) = port.upstream.requests
+        assert b"X-Kept: 1" in request
+        assert b"Digest" not in request
+
+
+def named(content: bytes) -> bytes:
+    """A gzip member with a file name (RFC 1952 section 2.3.1)."""
+    member = gzip.compress(content)
+    return member[:3] + b"\x08" + member[4:10] + b"a@b.example\0" + member[10:]
+
+
+def annotated(content: bytes) -> bytes:
+    """A brotli stream with a metadata block before its content, stored (RFC 7932 sections 9.1 and 9.2)."""
+    metadata = b"a@b.example"
+    skipped = (0b101100 | len(metadata) - 1 << 7).to_bytes(2, "little") + metadata
+    return skipped + (len(content) - 1 << 3 | 1 << 19).to_bytes(3, "little") + content + b"\x03"
+
+
+HIDDEN = {
+    "first member": (b"gzip", named(LEFT)),
+    "second member": (b"gzip", gzip.compress(LEFT) + named(b"")),
+    "inner coding": (b"gzip, br", brotli.compress(named(LEFT))),
+    "brotli metadata": (b"br", annotated(LEFT)),
+}
+
+
+@pytest.mark.parametrize(("label", "body"), HIDDEN.values(), ids=HIDDEN)
+async def test_what_a_coding_carries_beside_the_content_does_not_pass(label, body):
+    async with under() as port:
+        head = b"POST /doc HTTP/1.1\r\n" + HOST + JSON + b"Content-Encoding: " + label
+        await port.ask(head + b"\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+        headers = ((b"Content-Encoding", label),)
+        sent = port.upstream.requests[0].partition(b"\r\n\r\n")[2]
+        assert sent != body
+        assert decode_body(headers, sent, Limits())[0] == LEFT
+        assert decode_body(headers, body, Limits())[0] == LEFT
 
 
 async def test_events_split_anywhere_arrive_as_they_are_sent_and_one_at_a_time():
@@ -244,6 +292,28 @@ async def test_a_server_without_the_c_parser_does_not_start(monkeypatch):
         monkeypatch.setattr(http_parser, "HttpRequestParser", http_parser.HttpRequestParserPy)
         with pytest.raises(RuntimeError, match="C parser"):
             IngressServer(port.gateway, port.pools, IngressSettings(listeners=()))
+
+
+PROXIED = {
+    "v1": b"PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\nGET /open HTTP/1.1\r\n" + HOST + b"\r\n",
+    "v2": b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0" + b"GET /open HTTP/1.1\r\n" + HOST + b"\r\n",
+}
+
+
+@pytest.mark.parametrize("raw", PROXIED.values(), ids=PROXIED)
+async def test_the_proxy_protocol_is_no_request(raw):
+    async with under(lingering_time=0.1) as port:
+        assert (await port.ask(raw)).status in (400, 501)
+        assert port.upstream.connections == 0
+
+
+async def test_a_failure_of_the_upstream_names_its_record_and_nothing_else():
+    async with under(answering(b"HTTP/9 secret\r\n\r\n")) as port:
+        answer = await port.ask(b"GET /open?secret HTTP/1.1\r\n" + HOST + b"\r\n")
+        problem = json.loads(answer.body)
+        assert (answer.status, problem.keys()) == (502, {"code", "detail", "record", "status", "title"})
+        assert len(problem["record"]) == 26
+        assert b"secret" not in answer.body
 
 
 PLANT = b"planted-7391"

@@ -1,17 +1,15 @@
-"""Rows of docs/http.md that do not hold yet. Each test fails the day its row does, and then moves to its row."""
+"""Rows of docs/http.md on validators, partial requests, caches and handshakes."""
 
 import asyncio
 import datetime as dt
-import gzip
 
-import brotli
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from data_port import data_port
-from scripted_upstream import OK, answering
+from scripted_upstream import answering
 
 from gateway.model.words import ConsentStatus
 from gateway.runtime.settings import Tls
@@ -36,21 +34,6 @@ routes:
     response:
       fields: {$.phone: {is: contact.phone_number, for: ads, otherwise: drop}}
       rest: pass
-  - name: labelled
-    match: {path: /labelled}
-    to: shop
-    subject: {field: "header:X-User"}
-    request: {rest: pass}
-    response:
-      fields: {"header:X-Phone": {is: contact.phone_number, for: ads, otherwise: drop}}
-      rest: pass
-  - name: album
-    match: {path: /album}
-    to: shop
-    request:
-      fields: {"part:note": {is: contact.email, for: service, as: blank}}
-      rest: {body: drop, headers: pass, query: pass, cookies: pass}
-    response: {rest: pass}
   - {name: read, match: {method: GET, path: /split}, to: shop, request: {rest: pass},
      response: {fields: {$.ssn: {is: government_id, for: service, as: drop}}, rest: pass}}
   - {name: write, match: {method: PUT, path: /split}, to: shop, request: {rest: pass}, response: {rest: pass}}
@@ -59,10 +42,6 @@ JSON = b"Content-Type: application/json"
 DAY = dt.timedelta(days=1)
 LEFT = b'{"email":"a@b.example"}'
 ANN = b"X-User: ann@example.com"
-
-
-def not_yet(why: str):
-    return pytest.mark.xfail(strict=True, reason=why)
 
 
 def ask(*lines: bytes, method: bytes = b"GET", target: bytes = b"/doc", body: bytes | None = None) -> bytes:
@@ -89,7 +68,6 @@ def members(answer) -> list[bytes]:
     return [member.strip() for value in answer.all(b"cache-control") for member in value.split(b",")]
 
 
-@not_yet("entity tags are mapped back only on routes whose answers are read")
 async def test_row_29_a_tag_comes_back_on_a_route_that_only_writes():
     async with under(answering(document(b'ETag: "v1"'))) as port:
         seen = (await port.ask(ask(target=b"/split"))).all(b"etag")[0]
@@ -97,7 +75,6 @@ async def test_row_29_a_tag_comes_back_on_a_route_that_only_writes():
         assert b'If-Match: "v1"\r\n' in port.upstream.requests[1]
 
 
-@not_yet("the suffix names the policy and not what was decided under it")
 async def test_row_29_what_consent_changed_has_another_tag():
     async with under(answering(document(b'ETag: "v1"', body=b'{"phone":"1"}'))) as port:
         before = await port.ask(ask(ANN, target=b"/mine"))
@@ -118,29 +95,17 @@ async def test_row_29_what_consent_changed_has_another_tag():
         assert before.all(b"etag") != after.all(b"etag")
 
 
-@not_yet("a date says nothing of the rules, and is asked for all the same")
+async def test_row_29_what_is_no_entity_tag_validates_nothing():
+    async with under(answering(document(b"ETag: v1"))) as port:
+        assert (await port.ask(ask())).all(b"etag") != [b"v1"]
+
+
 async def test_row_29_dates_cannot_validate_what_rules_rewrite():
     async with under(answering(document())) as port:
         await port.ask(ask(b"If-Modified-Since: Sun, 06 Nov 1994 08:49:37 GMT"))
         assert b"if-modified-since" not in port.upstream.requests[0].lower()
 
 
-@not_yet("a multipart body is edited after its head was decided")
-async def test_row_30_no_digest_goes_along_with_a_body_that_is_edited_as_it_flows():
-    body = b'--b\r\nContent-Disposition: form-data; name="note"\r\n\r\na@b.example\r\n--b--\r\n'
-    form = b"Content-Type: multipart/form-data; boundary=b"
-
-    async def taking(server, reader, writer):
-        server.requests.append(await reader.readuntil(b"\r\n\r\n"))
-        await reader.readuntil(b"\r\n0\r\n\r\n")
-        writer.write(OK)
-
-    async with under(taking) as port:
-        await port.ask(ask(form, b"Repr-Digest: sha-256=:x:", method=b"POST", target=b"/album", body=body))
-        assert b"Repr-Digest" not in port.upstream.requests[0]
-
-
-@not_yet("Content-Range of a request is not looked at")
 async def test_row_31_a_partial_put_cannot_be_judged():
     async with under(answering(document())) as port:
         raw = ask(JSON, b"Content-Range: bytes 40-62/99", method=b"PUT", body=LEFT)
@@ -148,67 +113,23 @@ async def test_row_31_a_partial_put_cannot_be_judged():
         assert port.upstream.requests == []
 
 
-@not_yet('`private="field"` is taken for `private`')
 async def test_row_35_a_private_field_is_not_a_private_answer():
     async with under(answering(document(b'Cache-Control: private="set-cookie", max-age=60'))) as port:
         assert b"private" in members(await port.ask(ask(ANN, target=b"/mine")))
 
 
-@not_yet("targeted cache control (RFC 9213) is not known")
 @pytest.mark.parametrize("name", [b"CDN-Cache-Control", b"Surrogate-Control"])
 async def test_row_35_no_word_to_a_shared_cache_overrules_private(name):
     async with under(answering(document(name + b": max-age=600"))) as port:
         assert not (await port.ask(ask(ANN, target=b"/mine"))).all(name.lower())
 
 
-@not_yet("only answers whose body is read are marked private")
-async def test_row_35_a_field_that_depends_on_a_person_is_private_too():
-    async with under(answering(document(b"Cache-Control: public", b"X-Phone: 1"))) as port:
-        answer = await port.ask(ask(ANN, target=b"/labelled"))
-        assert not answer.all(b"x-phone")
-        assert members(answer) == [b"private"]
-
-
-@not_yet("RFC 9110 section 15.5.16 asks for Accept-Encoding")
 async def test_row_27_who_used_an_unknown_coding_learns_the_known_ones():
     async with under() as port:
         answer = await port.ask(ask(JSON, b"Content-Encoding: exi", method=b"POST", body=LEFT))
         assert (answer.status, bool(answer.all(b"accept-encoding"))) == (415, True)
 
 
-def named(content: bytes) -> bytes:
-    """A gzip member with a file name (RFC 1952 section 2.3.1)."""
-    member = gzip.compress(content)
-    return member[:3] + b"\x08" + member[4:10] + b"a@b.example\0" + member[10:]
-
-
-def annotated(content: bytes) -> bytes:
-    """A brotli stream with a metadata block before its content, stored (RFC 7932 sections 9.1 and 9.2)."""
-    metadata = b"a@b.example"
-    skipped = (0b101100 | len(metadata) - 1 << 7).to_bytes(2, "little") + metadata
-    return skipped + (len(content) - 1 << 3 | 1 << 19).to_bytes(3, "little") + content + b"\x03"
-
-
-HIDDEN = {
-    "first member": (b"gzip", named(LEFT), False),
-    "second member": (b"gzip", gzip.compress(LEFT) + named(b""), True),
-    "inner coding": (b"gzip, br", brotli.compress(named(LEFT)), True),
-    "brotli metadata": (b"br", annotated(LEFT), True),
-}
-
-
-@pytest.mark.parametrize("name", HIDDEN)
-async def test_row_27_what_a_coding_carries_beside_the_content_does_not_pass(name, request):
-    label, body, leaks = HIDDEN[name]
-    if leaks:
-        request.applymarker(not_yet("only the first gzip member is looked at, and only where it is the one coding"))
-    async with under(answering(document())) as port:
-        answer = await port.ask(ask(JSON, b"Content-Encoding: " + label, method=b"POST", body=body))
-        assert answer.status == 200
-        assert port.upstream.requests[0].partition(b"\r\n\r\n")[2] != body
-
-
-@not_yet("asyncio's own 60 seconds hold, outside every limit")
 async def test_row_50_a_tls_handshake_has_a_deadline(tmp_path):
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "shop.example")])
