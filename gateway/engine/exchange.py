@@ -16,11 +16,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from gateway.documents.cookies import read_cookie
-from gateway.documents.document import Document, open_body
-from gateway.documents.headers import read_header
-from gateway.documents.path import read_path
-from gateway.documents.query import read_query
+from gateway.documents.document import open_body
 from gateway.engine.entity import (
     request_changed,
     request_fields,
@@ -28,24 +24,25 @@ from gateway.engine.entity import (
     signals_gpc,
 )
 from gateway.engine.plan import BODY_PLACES, Decision, Plan, Plans
+from gateway.engine.reading import (
+    EVENT_STREAM,
+    identifier_at,
+    is_partial,
+    may_have_content,
+    streams_events,
+    takes_parts,
+)
 from gateway.engine.record import Counts, Entry, Moment
 from gateway.engine.refusals import refusal
 from gateway.engine.rewrite import Content, Rewritten, RewrittenHeaders, rewrite, rewrite_headers
 from gateway.engine.step import Refuse, Send, Step
-from gateway.model.address import Address, Place
 from gateway.model.errors import Unreadable
 from gateway.model.facts import Facts
 from gateway.model.limits import Limits
 from gateway.model.message import HeaderPairs, Outgoing, RequestHead, ResponseHead, header_values
-from gateway.model.words import Direction, Kind, Mode, Posture, Reason, Rest
+from gateway.model.words import Direction, Kind, Mode, Posture, Reason
 from gateway.policy.policy import Route
 from gateway.policy.router import RouteMatch
-
-EVENT_STREAM = "event_stream"
-_STREAMS_PARTS = dict.fromkeys(
-    (Posture.UNPARSABLE_BODY, Posture.UNDECODABLE_CHARSET, Posture.AUDIT_UNAVAILABLE), "block"
-).items()
-"""With any other choice the whole body has to be there before the first byte goes on."""
 
 
 class Exchange:
@@ -94,15 +91,8 @@ class Exchange:
 
     @property
     def takes_parts(self) -> bool:
-        """Whether the body is a multipart form that could be edited as it flows: nothing in it is needed before."""
-        subject = self.route.subject
-        if self.observes or (subject is not None and subject.place in BODY_PLACES):
-            return False
-        headers = self.head.headers
-        kind = header_values(headers, b"content-type")
-        if len(kind) != 1 or not kind[0].lower().startswith(b"multipart/form-data"):
-            return False
-        return self.route.postures.items() >= _STREAMS_PARTS and not header_values(headers, b"content-encoding")
+        """See `reading.takes_parts`."""
+        return takes_parts(self.route, self.head.headers)
 
     def may_stream_parts(self, facts: Facts) -> bool:
         """Whether nothing that the form holds can refuse it; by then its beginning would be gone."""
@@ -114,20 +104,13 @@ class Exchange:
         Raises:
             Unreadable: the upstream sent a part of a document, which cannot be judged.
         """
-        if not (self.response_plans.reads_body and self._may_have_content(head)) or self._streams_events(head):
+        if not (self.response_plans.reads_body and may_have_content(self.head.method, head)):
             return False
-        if not self.observes and (head.status in (206, 226) or header_values(head.headers, b"content-range")):
+        if streams_events(self.route, head.headers):
+            return False
+        if not self.observes and is_partial(head):
             raise Unreadable(Posture.UNPARSABLE_BODY, "the answer holds only a part of the document")
         return True
-
-    def _may_have_content(self, head: ResponseHead) -> bool:
-        return self.head.method != "HEAD" and head.status >= 200 and head.status not in (204, 205, 304)
-
-    def _streams_events(self, head: ResponseHead) -> bool:
-        if not self.observes and EVENT_STREAM not in self.route.stream:
-            return False
-        kind = header_values(head.headers, b"content-type")
-        return len(kind) == 1 and kind[0].lower().startswith(b"text/event-stream")
 
     def open_request(self, body: bytes | None) -> str | None:
         """Read the body where a rule needs it, and find the person. Returns the person's identifier.
@@ -147,11 +130,10 @@ class Exchange:
         if address is None:
             return None
         try:
-            found = self._read(address)
+            return identifier_at(address, self.head, self.match.spans, self._content)
         except Unreadable as doubt:
             self._tolerate(doubt)
             return None
-        return found[0] if len(set(found)) == 1 and found[0] else None
 
     def open_response(self, head: ResponseHead, body: bytes | None) -> None:
         """Take the answer, and read its body where a rule needs it. Raises as `open_request`."""
@@ -162,9 +144,9 @@ class Exchange:
             return
         if body:
             self._content = self._open(head.headers, body)
-        elif body is None and self._may_have_content(head):
+        elif body is None and may_have_content(self.head.method, head):
             # The adapter lets it stream past the rules: events, or an observed body over the limit.
-            self._passed_over = EVENT_STREAM if self._streams_events(head) else Posture.OVER_SIZE
+            self._passed_over = EVENT_STREAM if streams_events(self.route, head.headers) else Posture.OVER_SIZE
 
     def decide_request(self, facts: Facts, *, strip: bool = False) -> Step:
         """What becomes of the request under these facts; `strip` lets nothing personal pass."""
@@ -245,24 +227,6 @@ class Exchange:
         self._passed_over = doubt.posture
         return b""
 
-    def _read(self, address: Address) -> list[str]:
-        target = self.head.target
-        match address.place:
-            case Place.HEADER:
-                return read_header(self.head.headers, address.name)
-            case Place.COOKIE:
-                return read_cookie(self.head.headers, address.name)
-            case Place.QUERY:
-                return read_query(target.partition(b"?")[2], address.name)
-            case Place.PATH:
-                return read_path(target.partition(b"?")[0], self.match.spans, address.name)
-            case _:
-                return self._document_read(address)
-
-    def _document_read(self, address: Address) -> list[str]:
-        document: Document | None = self._content.document if isinstance(self._content, Content) else None
-        return document.read(address) if document is not None else []
-
     def _with_signals(self, facts: Facts) -> Facts:
         varies = self.request_plans.varies_by_signal or self.response_plans.varies_by_signal
         if not varies or not signals_gpc(self.head.headers):
@@ -292,7 +256,7 @@ class Exchange:
         except Unreadable as doubt:
             return self._refuse(decision, plan.nothing, doubt.posture)
         if plan.may_refuse:
-            reason, index = self._blocked(plan, done.counts)
+            reason, index = plan.refusing(done.counts)
             if reason is not None:
                 return self._refuse(decision, done.counts, reason, index)
         return done
@@ -307,20 +271,6 @@ class Exchange:
             headers = request_fields(self.head.headers, self._suffix, answer.tag, reads_answer=plans.reads_body)
             done = derived[plan.record, answer.tag] = rewrite_headers(plan, headers)
         return done
-
-    def _blocked(self, plan: Plan, counts: Counts) -> tuple[Reason | Posture | None, int]:
-        for index in plan.blocking:
-            if counts.fields[index]:
-                return plan.verdicts[index].reason, index
-        rests = (plan.body.rest, plan.query.rest, plan.headers.rest, plan.cookies.rest)
-        for rest, unlisted in zip(rests, counts.unlisted, strict=True):
-            if unlisted and rest is Rest.BLOCK:
-                return Reason.UNLISTED_FIELD, -1
-        if self.route.subject is not None and self.route.postures[Posture.UNRESOLVED_SUBJECT] == "block":
-            for index, count in enumerate(counts.fields):
-                if count and plan.verdicts[index].reason is Reason.UNRESOLVED_SUBJECT:
-                    return Posture.UNRESOLVED_SUBJECT, index
-        return None, -1
 
     def _refuse(self, decision: Decision, counts: Counts, reason: Reason | Posture, index: int = -1) -> Refuse:
         plan = decision.plan

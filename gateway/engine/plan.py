@@ -17,7 +17,7 @@ from gateway.engine.record import Counts, RecordTemplate
 from gateway.model.action import Block, Drop, action_name
 from gateway.model.address import Place
 from gateway.model.facts import Facts
-from gateway.model.words import Direction, Part, Reason, Rest
+from gateway.model.words import Direction, Part, Posture, Reason, Rest
 from gateway.policy.decide import Standing, Verdict, recipient_of, standings, verdict
 from gateway.policy.policy import Policy, Recipient, Route
 from gateway.transforms import operation_of
@@ -57,6 +57,21 @@ class Plan(msgspec.Struct, frozen=True):
     tag: bytes
     edits_target: bool
     edits_headers: bool
+
+    def refusing(self, counts: Counts) -> tuple[Reason | Posture | None, int]:
+        """Why what a message holds refuses it, with the index of the field if it is one; None if nothing does."""
+        for index in self.blocking:
+            if counts.fields[index]:
+                return self.verdicts[index].reason, index
+        rests = (self.body.rest, self.query.rest, self.headers.rest, self.cookies.rest)
+        for rest, unlisted in zip(rests, counts.unlisted, strict=True):
+            if unlisted and rest is Rest.BLOCK:
+                return Reason.UNLISTED_FIELD, -1
+        if self.route.subject is not None and self.route.postures[Posture.UNRESOLVED_SUBJECT] == "block":
+            for index, count in enumerate(counts.fields):
+                if count and self.verdicts[index].reason is Reason.UNRESOLVED_SUBJECT:
+                    return Posture.UNRESOLVED_SUBJECT, index
+        return None, -1
 
 
 class Decision(msgspec.Struct, frozen=True):

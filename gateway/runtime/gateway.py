@@ -5,49 +5,20 @@ Everything that may leave comes back from a Passage as `Outgoing`, after its rec
 everything that may not is raised as `Refused`.
 """
 
-import time
-from enum import Enum
-
-from gateway.crypto.keyring import KeyRing
 from gateway.engine.engine import Engine
-from gateway.engine.exchange import Exchange
-from gateway.engine.plan import Plans
 from gateway.engine.record import Entry
 from gateway.engine.refusals import ANSWERS
-from gateway.engine.step import Send, Step
-from gateway.model.errors import Fault, GatewayError, Source, StoreDown, Unreadable
-from gateway.model.facts import Facts, SubjectState
-from gateway.model.message import Outgoing, Refusal, RequestHead, ResponseHead
+from gateway.model.errors import Fault, Source, StoreDown, Unreadable
+from gateway.model.message import Refusal, RequestHead
 from gateway.model.words import Direction, Posture
 from gateway.policy.policy import Policy
 from gateway.runtime.moments import Moments
-from gateway.runtime.parts import BodyEditor
+from gateway.runtime.passage import Passage, Reading, Refused
 from gateway.runtime.services import Services
 from gateway.runtime.sightings import Sightings, has_no_rules
 
-
-class Refused(GatewayError):  # noqa: N818 - the word of the glossary, and no error of ours
-    """The message does not pass; `refusal` is the answer to give."""
-
-    def __init__(self, refusal: Refusal) -> None:
-        super().__init__(refusal.code)
-        self.refusal = refusal
-
-
 RECORDED_CODES = frozenset(str(posture) for posture in Posture)
 """Refusals by posture are records; those by verdict are recorded with their fields."""
-
-
-ANYTIME = Facts(now=0.0)
-"""For decisions that no fact can change."""
-
-
-class Reading(Enum):
-    """How the adapter has to hand over a body."""
-
-    UNREAD = "unread"
-    WHOLE = "whole"
-    PARTS = "parts"
 
 
 class Gateway:
@@ -68,7 +39,7 @@ class Gateway:
         """Requests that arrive from now on meet this policy; those under way finish under theirs."""
         self.engine = Engine(policy, self.services.keys, self.services.limits)
 
-    def receive(self, head: RequestHead) -> "Passage":
+    def receive(self, head: RequestHead) -> Passage:
         """Take a request's head.
 
         Raises:
@@ -84,7 +55,7 @@ class Gateway:
     def refuse(
         self,
         cause: Fault | Unreadable | StoreDown,
-        passage: "Passage | None" = None,
+        passage: Passage | None = None,
         *,
         request_id: bytes = b"",
     ) -> Refusal:
@@ -116,197 +87,11 @@ class Gateway:
             self.services.ledger.commit(*entry).add_done_callback(_observed)
 
 
-class Passage:
-    """One request's way through the gateway and its answer's way back."""
-
-    __slots__ = ("_finished", "_gateway", "_started", "_state", "direction", "editor", "exchange")
-
-    def __init__(self, gateway: Gateway, exchange: Exchange) -> None:
-        self._gateway = gateway
-        self._started = time.perf_counter()
-        self._finished = False
-        self._state: SubjectState | None = None
-        self.exchange = exchange
-        self.direction = Direction.REQUEST
-        self.editor: BodyEditor | None = None
-        gateway.services.metrics.in_flight += 1
-
-    @property
-    def upstream(self) -> str:
-        """URL of the service that this route goes to."""
-        exchange = self.exchange
-        return exchange.request_plans.policy.recipients[exchange.route.to].upstream or ""
-
-    @property
-    def recipient(self) -> str:
-        return self.exchange.route.to
-
-    @property
-    def request_id(self) -> str:
-        return self.exchange.request_id.decode()
-
-    @property
-    def body_limit(self) -> int:
-        """Bytes that a body which is read whole may have, codings on."""
-        limit = self.exchange.route.body_limit
-        return self._gateway.services.limits.body if limit is None else limit
-
-    @property
-    def passes_over_limit(self) -> bool:
-        """Observe mode changes nothing: a body over the limit goes on unread, from its first byte."""
-        return self.exchange.observes
-
-    @property
-    def streams_websocket(self) -> bool:
-        return "websocket" in self.exchange.route.stream
-
-    @property
-    def request_reading(self) -> Reading:
-        """How the body has to be handed to `admit_request`."""
-        exchange = self.exchange
-        if not exchange.reads_request_body:
-            return Reading.UNREAD
-        return Reading.PARTS if exchange.takes_parts and self._streams_parts() else Reading.WHOLE
-
-    def _streams_parts(self) -> bool:
-        try:
-            subject = self._handle(self.exchange.open_request(None))
-            return self.exchange.may_stream_parts(self._facts(subject))
-        except (Unreadable, StoreDown):
-            # `admit_request` meets the same failure, and refuses.
-            return False
-
-    def _handle(self, identifier: str | None) -> str | None:
-        return None if identifier is None else handle_of(self._gateway.services.keys, identifier)
-
-    def _facts(self, subject: str | None) -> Facts:
-        if subject is None:
-            return Facts(time.time())
-        return Facts(time.time(), subject, self._gateway.services.consent.state(subject))
-
-    def response_reading(self, head: ResponseHead) -> Reading:
-        """Raises Refused where the upstream sent only a part of a document that rules read."""
-        self.direction = Direction.RESPONSE
-        try:
-            return Reading.WHOLE if self.exchange.reads_response_body(head) else Reading.UNREAD
-        except Unreadable as doubt:
-            raise Refused(self._gateway.refuse(doubt, self)) from doubt
-
-    async def admit_request(self, body: bytes | None) -> Outgoing:
-        """Decide the request; its record is durable when this returns. Raises Refused."""
-        exchange = self.exchange
-        gateway = self._gateway
-        try:
-            parts = body is None and self.request_reading is Reading.PARTS
-            step = await self._admit(self._handle(exchange.open_request(body)), exchange.request_plans)
-            if gateway.sightings is not None:
-                gateway.sightings.note(exchange, Direction.REQUEST, exchange.head.headers)
-            if parts and isinstance(step, Send):
-                self.editor = BodyEditor(exchange, step, gateway)
-        except (Unreadable, Fault, StoreDown) as cause:
-            raise Refused(gateway.refuse(cause, self)) from cause
-        return self._outgoing(step)
-
-    async def admit_response(self, head: ResponseHead, body: bytes | None) -> Outgoing:
-        """Decide the answer; its record is durable when this returns. Raises Refused."""
-        self.direction = Direction.RESPONSE
-        exchange = self.exchange
-        gateway = self._gateway
-        try:
-            exchange.open_response(head, body)
-            step = await self._admit(exchange.subject, exchange.response_plans)
-            if gateway.sightings is not None:
-                gateway.sightings.note(exchange, Direction.RESPONSE, head.headers)
-        except (Unreadable, Fault, StoreDown) as cause:
-            raise Refused(gateway.refuse(cause, self)) from cause
-        return self._outgoing(step)
-
-    def finish(self, status: int) -> None:
-        """Count the exchange as over. Later calls do nothing."""
-        if self._finished:
-            return
-        self._finished = True
-        metrics = self._gateway.services.metrics
-        metrics.in_flight -= 1
-        metrics.exchange(self.exchange.route.name, status, time.perf_counter() - self._started)
-
-    async def _admit(self, subject: str | None, plans: Plans) -> Step:
-        """Decide, make the record durable, and decide anew if consent changed in the meantime (P4)."""
-        if subject is not None and plans.varies_by_person:
-            return await self._admit_for(subject)
-        step = self._decide(ANYTIME if plans.constant is not None and subject is None else Facts(time.time(), subject))
-        if isinstance(step, Send) and step.recorded and not await self._record(step):
-            return self._decide(Facts(time.time(), subject), strip=True)
-        return step
-
-    async def _admit_for(self, subject: str) -> Step:
-        consent = self._gateway.services.consent
-        state = consent.state(subject)
-        while True:
-            facts = Facts(time.time(), subject, state)
-            step = self._decide(facts)
-            if isinstance(step, Send) and step.recorded and not await self._record(step):
-                return self._decide(facts, strip=True)
-            self._state = state
-            if self.still_stands():
-                return step
-            state = consent.state(subject)
-
-    def still_stands(self) -> bool:
-        """Whether what was decided last still is what this person's consents say; asked right before bytes leave.
-
-        Raises:
-            StoreDown: nobody can tell.
-        """
-        subject = self.exchange.subject
-        if self._state is None or subject is None:
-            return True
-        return self._gateway.services.consent.state(subject) == self._state
-
-    def _decide(self, facts: Facts, *, strip: bool = False) -> Step:
-        exchange = self.exchange
-        request = self.direction is Direction.REQUEST
-        step = exchange.decide_request(facts, strip=strip) if request else exchange.decide_response(facts, strip=strip)
-        if isinstance(step, Send) and (strip or not step.recorded):
-            self._gateway.services.metrics.message(exchange.route.name, self.direction, False)
-        return step
-
-    async def _record(self, step: Send) -> bool:
-        """Make the record durable; False where it cannot be, and the rules then want everything stripped.
-
-        Raises:
-            StoreDown: there can be no record, and the posture is `block`.
-        """
-        services = self._gateway.services
-        exchange = self.exchange
-        if services.ledger is not None:
-            try:
-                await services.ledger.commit(*exchange.entry(step, self._gateway.moments.now(exchange.request_id)))
-            except StoreDown:
-                if exchange.route.postures[Posture.AUDIT_UNAVAILABLE] != "strip":
-                    raise
-                return False
-        services.metrics.message(exchange.route.name, self.direction, True)
-        return True
-
-    def _outgoing(self, step: Step) -> Outgoing:
-        if isinstance(step, Send):
-            return step.outgoing
-        gateway = self._gateway
-        gateway.record_refusal(step.refusal, self.exchange.entry(step, gateway.moments.now(self.exchange.request_id)))
-        raise Refused(step.refusal)
-
-
-def handle_of(keys: KeyRing, identifier: str) -> str | None:
-    """The handle of a person, or None where the text names nobody."""
-    try:
-        return keys.subject_handle(identifier)
-    except ValueError:
-        return None
-
-
 def _observed(future: object) -> None:
     """Take note of a failed refusal record, which the ledger itself has counted and reported."""
     cancelled = getattr(future, "cancelled", None)
     if cancelled is not None and not cancelled():
         future.exception()  # type: ignore[attr-defined]
+
+
+__all__ = ["Gateway", "Passage", "Reading", "Refused"]

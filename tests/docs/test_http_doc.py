@@ -14,7 +14,6 @@ ROOT = Path(__file__).parents[2]
 TESTS = ROOT / "tests"
 PAGE = (ROOT / "docs" / "http.md").read_text()
 STATES = {"done", "partly", "not done", "not applicable"}
-OPEN = "e2e/test_http_rows_open.py"
 UNITS = {"": 1, " s": 1, " KiB": 1024, " MiB": 1024 * 1024}
 PROOF = re.compile(r"`([\w/]+\.py)::(\w+)`")
 
