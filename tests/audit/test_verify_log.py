@@ -24,7 +24,7 @@ def renumbered(lines):
     return result
 
 
-def test_one_bit_flipped_at_every_byte_of_a_closed_log(logs):
+def test_p5_one_bit_flipped_at_every_byte_of_a_closed_log(logs):
     logs.write(groups=1, each=1, short=True)
     for path in sorted(path for path in logs.slot.rglob("*") if path.is_file() and path.stat().st_size):
         data = path.read_bytes()
@@ -35,7 +35,7 @@ def test_one_bit_flipped_at_every_byte_of_a_closed_log(logs):
     assert logs.verdict() == "VERIFIED"
 
 
-def test_one_bit_flipped_at_every_byte_of_an_open_log(logs):
+def test_p5_one_bit_flipped_at_every_byte_of_an_open_log(logs):
     logs.write(groups=1, each=1, close=False, short=True)
     path = logs.only_segment()
     data = path.read_bytes().rstrip(b"\0") + bytes(16)

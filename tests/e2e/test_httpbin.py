@@ -89,7 +89,7 @@ def post(gateway):
     return result.stdout
 
 
-def test_only_what_the_rules_list_reaches_httpbin(gateway):
+def test_p3_only_what_the_rules_list_reaches_httpbin(gateway):
     text = post(gateway)
     echoed = json.loads(text)
 
@@ -122,7 +122,7 @@ def test_an_unlisted_address_is_no_way_around(gateway):
     assert "unknown_route" in result.stdout
 
 
-def test_each_disclosure_is_a_line_in_the_ledger_without_values(gateway):
+def test_p6_each_disclosure_is_a_line_in_the_ledger_without_values(gateway):
     post(gateway)
     found = json.loads(cli("audit", "search", "--state", gateway.state, "--kind", "collect", "--json").stdout)
     raw = b"".join(path.read_bytes() for path in (gateway.state / "audit").rglob("*.jsonl"))

@@ -85,7 +85,7 @@ def ledger_lines(state):
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_200000_requests_leave_200000_records(tmp_path):
+def test_p2_200000_requests_leave_200000_records(tmp_path):
     total, connections = 200_000, 64
     with (
         RecordingUpstream(answer=ANSWER) as shop,
@@ -103,7 +103,7 @@ def test_200000_requests_leave_200000_records(tmp_path):
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_every_answer_received_has_its_record_after_kill_9(tmp_path, seed):
+def test_p2_every_answer_received_has_its_record_after_kill_9(tmp_path, seed):
     with RecordingUpstream(answer=ANSWER) as shop:
         with GatewayProcess(tmp_path, rules(ROUTES, shop.url), workers=2) as gateway:
             running, queue = start_load(gateway.port, 32, 100_000)

@@ -85,7 +85,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_refused_by_name_and_nothing_of_it_at_the_upstream(gateway, shop, name):
+def test_p1_refused_by_name_and_nothing_of_it_at_the_upstream(gateway, shop, name):
     message, status, code = CASES[name]
     before = len(shop.requests)
     client = Client(gateway.port)
@@ -125,7 +125,7 @@ def test_an_unreadable_answer_is_a_502_without_its_content(tmp_path, broken):
     assert PLANT not in body
 
 
-def test_a_full_disk_for_the_log_stops_disclosure_and_service_resumes(tmp_path):
+def test_p2_a_full_disk_for_the_log_stops_disclosure_and_service_resumes(tmp_path):
     with RecordingUpstream() as shop, GatewayProcess(tmp_path, rules(ROUTES, shop.url)) as gateway:
         client = Client(gateway.port)
         for pid in gateway.workers():

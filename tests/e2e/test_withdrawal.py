@@ -31,7 +31,7 @@ def decide(store, person, status):
     store.append(event)
 
 
-def test_the_next_request_obeys_with_four_workers_a_thousand_times(tmp_path):
+def test_p4_the_next_request_obeys_with_four_workers_a_thousand_times(tmp_path):
     with RecordingUpstream() as shop, GatewayProcess(tmp_path, rules(ROUTES, shop.url), workers=4) as gateway:
         clients = [Client(gateway.port) for _ in range(16)]
         store = SqliteConsentStore(gateway.state / "consent.sqlite")

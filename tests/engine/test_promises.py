@@ -126,7 +126,7 @@ RUNS = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCh
 
 @RUNS
 @given(documents().map(marked), addresses())
-def test_no_unlisted_value_survives_and_every_listed_one_does(text, address):
+def test_p3_no_unlisted_value_survives_and_every_listed_one_does(text, address):
     value = parsed(text)
     out = send(address, text).decode()
 
@@ -136,7 +136,7 @@ def test_no_unlisted_value_survives_and_every_listed_one_does(text, address):
 
 @RUNS
 @given(documents().map(marked), addresses())
-def test_untouched_values_keep_their_bytes(text, address):
+def test_p7_untouched_values_keep_their_bytes(text, address):
     value = parsed(text)
     chosen = selected(value, steps_of(address))
     out = send(address, text, rest="pass", action=", as: drop").decode()
@@ -149,7 +149,7 @@ def test_untouched_values_keep_their_bytes(text, address):
 
 @RUNS
 @given(documents().map(marked), addresses())
-def test_observe_is_byte_identical(text, address):
+def test_p7_observe_is_byte_identical(text, address):
     body = text.encode()
 
     assert send(address, text, mode="observe") == body
