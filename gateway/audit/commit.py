@@ -1,4 +1,7 @@
-"""One group commit: records in, durable lines under one signed checkpoint out. Synchronous, one thread only.
+"""One group commit: records in, durable lines under one signed checkpoint out. Synchronous.
+
+`assemble` only computes and `write` only waits for the device, so that two threads can do the two, one
+after the other; nothing here may run in two threads at once but `seal_finished`.
 
 What must never happen is that two histories are signed. A group that was signed but could not be
 written is therefore kept, and its identical bytes are the first thing in the next segment.
@@ -8,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
+from typing import NamedTuple
 
 from gateway.audit.lines import (
     Checkpoint,
@@ -26,6 +30,15 @@ from gateway.audit.tree import Tree, leaf_hash
 
 Record = tuple[bytes, bytes]
 """A line without its index: what stands before the key `index`, and what stands after it."""
+
+
+class _Group(NamedTuple):
+    """A signed group that is not on the device yet: index of its first line, its records, bytes, and head."""
+
+    start: int
+    records: int
+    data: bytes
+    head: Checkpoint
 
 
 class GroupWriter:
@@ -59,14 +72,17 @@ class GroupWriter:
         self._clock = clock
         self._segment: Segment | None = None
         self._dead: Segment | None = None
-        self._unwritten: tuple[int, bytes] | None = None
+        self._assembled: _Group | None = None
+        self._unwritten: _Group | None = None
         self._needs_open = True
         self._head: Checkpoint | None = None
         self._finished: list[tuple[Segment, Checkpoint]] = []
 
     def start(self, cuts: Sequence[Cut]) -> None:
         """Begin this run's first segment: `open`, one `recover` for each cut, a checkpoint."""
-        self._commit((), cuts)
+        self._make_ready()
+        self._assemble((), cuts)
+        self.write()
 
     def append(self, records: Sequence[Record]) -> int:
         """Make the records durable in order and return the index of the first.
@@ -78,9 +94,47 @@ class GroupWriter:
         """
         if not records and self._segment is not None:
             return self._tree.size
-        first = self._commit(records, ())
-        self.records += len(records)
+        self._make_ready()
+        first = self._assemble(records, ())
+        self.write()
         return first
+
+    def ready(self) -> bool:
+        """Whether `assemble` may be called: there is a segment, and it has room and time left."""
+        segment = self._segment
+        return (
+            segment is not None
+            and segment.size < self._segment_bytes
+            and time.monotonic() - segment.born < self._segment_seconds
+        )
+
+    def assemble(self, records: Sequence[Record]) -> int:
+        """Make the signed group of these records, touching no file, and return the index of the first.
+
+        `write` must follow, whatever happens: what was signed stays part of the log.
+        """
+        return self._assemble(records, ())
+
+    def write(self) -> None:
+        """Make the assembled group durable.
+
+        Raises:
+            OSError: nothing of the group is acknowledged; its bytes begin the next segment.
+        """
+        group, segment = self._assembled, self._segment
+        assert group is not None
+        assert segment is not None
+        self._assembled = None
+        try:
+            segment.append(group.data)
+        except OSError:
+            self._unwritten = group
+            segment.abandon()
+            self._dead, self._segment, self._needs_open = segment, None, True
+            raise
+        self._head = group.head
+        self.records += group.records
+        self.size = group.head.size + 1
 
     def seal_finished(self) -> None:
         """Seal segments that rotation has left behind. What fails here is sealed at the next start."""
@@ -94,13 +148,16 @@ class GroupWriter:
 
     def close(self) -> None:
         """Write `close` and seal the segment. Raises OSError; the log is then recovered at the next start."""
-        segment = self._ready_segment()
+        self._make_ready()
+        assert self._segment is not None
+        start = self._tree.size
         lines = self._opening(())
         lines.append(close_line(self._tree.size, self.records, self._clock()))
         self._tree.append(leaf_hash(lines[-1]))
-        self._write(segment, lines, self._tree.size - len(lines))
+        self._sign(start, 0, lines)
+        self.write()
         assert self._head is not None
-        self._finished.append((segment, self._head))
+        self._finished.append((self._segment, self._head))
         self.seal_finished()
 
     def abandon(self) -> None:
@@ -108,8 +165,7 @@ class GroupWriter:
         if self._segment is not None:
             self._segment.abandon()
 
-    def _commit(self, records: Sequence[Record], cuts: Sequence[Cut]) -> int:
-        segment = self._ready_segment()
+    def _assemble(self, records: Sequence[Record], cuts: Sequence[Cut]) -> int:
         start = self._tree.size
         lines = self._opening(cuts)
         index = first = self._tree.size
@@ -119,7 +175,7 @@ class GroupWriter:
             index += 1
             lines.append(line)
             append(sha256(b"\x00" + line).digest())
-        self._write(segment, lines, start)
+        self._sign(start, len(records), lines)
         return first
 
     def _opening(self, cuts: Sequence[Cut]) -> list[bytes]:
@@ -133,37 +189,22 @@ class GroupWriter:
             self._tree.append(leaf_hash(lines[-1]))
         return lines
 
-    def _write(self, segment: Segment, lines: list[bytes], start: int) -> None:
-        """Sign the tree as it is, close the group with the checkpoint's line, and make it durable."""
+    def _sign(self, start: int, records: int, lines: list[bytes]) -> None:
+        """Sign the tree as it is, and close the group with the checkpoint's line."""
         size, root = self._tree.size, self._tree.root()
         head = Checkpoint(size, root, self._signer.sign(checkpoint_body(self._origin, size, root)))
         lines.append(checkpoint_line(head))
         self._tree.append(leaf_hash(lines[-1]))
         lines.append(b"")
-        data = b"\n".join(lines)
         self._needs_open = False
-        try:
-            segment.append(data)
-        except OSError:
-            self._unwritten = (start, data)
-            self._give_up(segment)
-            raise
-        self._head = head
-        self.size = self._tree.size
+        self._assembled = _Group(start, records, b"\n".join(lines), head)
 
-    def _give_up(self, segment: Segment) -> None:
-        segment.abandon()
-        self._dead, self._segment, self._needs_open = segment, None, True
-
-    def _ready_segment(self) -> Segment:
-        """The segment to write to. Raises OSError before anything is signed if there can be none."""
-        segment = self._segment
-        if segment is None:
-            segment = self._fresh_segment()
-        elif segment.size >= self._segment_bytes or time.monotonic() - segment.born >= self._segment_seconds:
-            segment = self._rotate(segment)
-        self._segment = segment
-        return segment
+    def _make_ready(self) -> None:
+        """See to a segment that takes the next group. Raises OSError before anything is signed."""
+        if self._segment is None:
+            self._segment = self._fresh_segment()
+        elif not self.ready():
+            self._segment = self._rotate(self._segment)
 
     def _rotate(self, old: Segment) -> Segment:
         fresh = Segment.create(self._directory, self._tree.size)
@@ -175,17 +216,18 @@ class GroupWriter:
     def _fresh_segment(self) -> Segment:
         if self._unwritten is None:
             return Segment.create(self._directory, self._tree.size)
-        first, data = self._unwritten
-        if self._dead is not None and self._dead.first == first:
+        owed = self._unwritten
+        if self._dead is not None and self._dead.first == owed.start:
             # The failed group was all that this file was to hold: none of it was acknowledged.
             self._dead.discard()
-        segment = Segment.create(self._directory, first)
+        segment = Segment.create(self._directory, owed.start)
         try:
-            segment.append(data)
+            segment.append(owed.data)
         except OSError:
             segment.abandon()
             segment.discard()
             raise
         self._unwritten = self._dead = None
+        self._head = owed.head
         self.size = self._tree.size
         return segment

@@ -4,17 +4,22 @@
 it, were written and synced. **Limits.** A record may be in the log although its future failed (the
 log may overstate, never understate).
 
-Life of a record: `commit` puts it on the batch of this turn of the loop; the batch goes to the commit
-thread at the turn's end; the thread takes all batches that wait as one group; one call back into the
-loop resolves the group's futures. While a group is being synced the next one gathers, so there is no
-timer to tune.
+Life of a record: `commit` adds it to the batch that gathers. The loop makes the batch a signed group,
+which only computes; the commit thread writes it, which only waits for the device; one call back into
+the loop resolves the futures and starts the next group. One group is under way at a time, and the next
+gathers meanwhile.
+
+**Pace.** A record that comes alone is written at once. When the last group held several, the next one
+waits as long as each turn of the loop brings further records, until it has `PACE_RECORDS` or its first
+one has waited `PACE_SECONDS`: an idle loop never waits, and a busy one pays signature, sync and thread
+once for many records.
 """
 
 import asyncio
 import contextlib
 import os
 import threading
-from collections import deque
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from queue import SimpleQueue
@@ -26,7 +31,9 @@ from gateway.audit.recovery import refuse
 from gateway.audit.slot import open_slot
 from gateway.model.limits import DEFAULT_LIMITS, MIB
 
-LARGEST_GROUP = 4096
+LARGEST_GROUP = 512
+PACE_RECORDS = 64
+PACE_SECONDS = 0.002
 PROBE_SECONDS = 1.0
 _INDEX_ROOM = 64
 
@@ -35,15 +42,21 @@ _LATE = "the record was not durable in time"
 
 
 class _Batch:
-    """Records handed over in one turn of the event loop, with the futures that wait for them."""
+    """Records that become one group, with the futures that wait for them. `born` is on the monotonic clock."""
 
-    __slots__ = ("born", "futures", "records", "void")
+    __slots__ = ("assembled", "born", "failed", "first", "futures", "records", "seen")
 
     def __init__(self, born: float) -> None:
         self.born = born
         self.records: list[Record] = []
         self.futures: list[asyncio.Future[int]] = []
-        self.void = False
+        self.seen = 0
+        self.assembled = self.failed = False
+        self.first = 0
+
+    def refuse(self, why: str) -> None:
+        for future in self.futures:
+            _fail(future, why)
 
 
 class Ledger:
@@ -55,7 +68,9 @@ class Ledger:
         self._timeout = timeout
         self._queue: SimpleQueue[_Batch | None] = SimpleQueue()
         self._gathering: _Batch | None = None
-        self._outstanding: deque[_Batch] = deque()
+        self._writing: _Batch | None = None
+        self._watching = False
+        self._last = 0
         self._timer: asyncio.TimerHandle | None = None
         self._probe_timer: asyncio.TimerHandle | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -126,8 +141,7 @@ class Ledger:
             return future
         batch = self._gathering
         if batch is None:
-            batch = self._gathering = _Batch(loop.time())
-            loop.call_soon(self._hand_over)
+            batch = self._gather(loop)
         batch.records.append((before, after))
         batch.futures.append(future)
         return future
@@ -142,9 +156,9 @@ class Ledger:
             return
         self._closed = True
         loop = self._loop = asyncio.get_running_loop()
-        self._hand_over()
         self._ended = loop.create_future()
-        self._queue.put(None)
+        if self._writing is None:
+            self._go_on()
         try:
             clean = await asyncio.wait_for(asyncio.shield(self._ended), self._timeout)
         except TimeoutError:
@@ -156,52 +170,92 @@ class Ledger:
         if not clean:
             raise refuse("the close record could not be written")
 
-    def _hand_over(self) -> None:
-        batch, self._gathering = self._gathering, None
-        if batch is not None:
-            self._submit(batch)
+    def _gather(self, loop: asyncio.AbstractEventLoop) -> _Batch:
+        batch = self._gathering = _Batch(time.monotonic())
+        if self._writing is None and not self._watching:
+            self._watching = True
+            loop.call_soon(self._watch)
+        if self._timer is None:
+            self._timer = loop.call_later(self._timeout, self._expire)
+        return batch
+
+    def _watch(self) -> None:
+        """Each turn of the loop in which records gather and none are being written: is it time to write?"""
+        self._watching = False
+        batch = self._gathering
+        if batch is None or self._writing is not None:
+            return
+        count = len(batch.records)
+        if (
+            self._last > 1
+            and batch.seen < count < PACE_RECORDS
+            and not self._closed
+            and time.monotonic() - batch.born < PACE_SECONDS
+        ):
+            assert self._loop is not None
+            batch.seen = count
+            self._watching = True
+            self._loop.call_soon(self._watch)
+            return
+        self._gathering = None
+        if count > LARGEST_GROUP:
+            rest = self._gathering = _Batch(batch.born)
+            rest.records, batch.records = batch.records[LARGEST_GROUP:], batch.records[:LARGEST_GROUP]
+            rest.futures, batch.futures = batch.futures[LARGEST_GROUP:], batch.futures[:LARGEST_GROUP]
+        self._submit(batch)
 
     def _submit(self, batch: _Batch) -> None:
         assert self._loop is not None
-        self._outstanding.append(batch)
+        self._writing = batch
+        self._last = len(batch.records)
         if self._timer is None:
             self._timer = self._loop.call_later(self._timeout, self._expire)
+        if batch.records and self._writer.ready():
+            batch.first = self._writer.assemble(batch.records)
+            batch.assembled = True
         self._queue.put(batch)
 
     def _expire(self) -> None:
-        """Fail what has waited too long, and come back when the next one is due."""
+        """Fail what has waited too long, and come back when the next one is due.
+
+        What is being written may still get into the log; what was gathering behind it will not.
+        """
         assert self._loop is not None
         self._timer = None
-        now = self._loop.time()
-        for batch in self._outstanding:
-            if batch.void:
+        now = time.monotonic()
+        for batch in (self._writing, self._gathering):
+            if batch is None or (batch is self._writing and self._late):
                 continue
             due = batch.born + self._timeout
             if due > now:
-                self._timer = self._loop.call_at(due, self._expire)
+                self._timer = self._loop.call_later(due - now, self._expire)
                 return
-            batch.void = self._late = True
-            for future in batch.futures:
-                _fail(future, _LATE)
+            batch.refuse(_LATE)
+            if batch is self._gathering:
+                self._gathering = None
+            self._late = self._writing is not None
 
-    def _release(self, taken: int, written: list[_Batch], first: int, failed: bool) -> None:
-        """End of a group: `written` are those of the `taken` oldest batches whose records it held."""
-        for _ in range(taken):
-            self._outstanding.popleft()
-        self._failed = failed
-        self._late = any(batch.void for batch in self._outstanding)
-        if failed:
-            for batch in written:
-                for future in batch.futures:
-                    _fail(future, _DOWN)
+    def _release(self, batch: _Batch) -> None:
+        """End of a group: its futures resolve, and the next group may start."""
+        self._writing = None
+        self._late = False
+        self._failed = batch.failed
+        if batch.failed:
+            batch.refuse(_DOWN)
             self._probe_later()
-            return
-        index = first
-        for batch in written:
-            for future in batch.futures:
+        else:
+            for index, future in enumerate(batch.futures, batch.first):
                 if not future.done():
                     future.set_result(index)
-                index += 1
+        # Freed here and not by the thread, which keeps the batch until the next one comes.
+        batch.records, batch.futures = [], []
+        self._go_on()
+
+    def _go_on(self) -> None:
+        if self._gathering is not None:
+            self._watch()
+        elif self._closed:
+            self._queue.put(None)
 
     def _probe_later(self) -> None:
         if self._probe_timer is None and self._loop is not None:
@@ -211,31 +265,26 @@ class Ledger:
         """Try a broken log again without a record, so that readiness returns without traffic."""
         self._probe_timer = None
         if self._failed and not self._closed and self._loop is not None:
-            if self._outstanding:
+            if self._writing is not None or self._gathering is not None:
                 self._probe_later()
             else:
-                self._submit(_Batch(self._loop.time()))
+                self._submit(_Batch(time.monotonic()))
 
     def _end(self, clean: bool) -> None:
         if self._ended is not None and not self._ended.done():
             self._ended.set_result(clean)
 
     def _run(self) -> None:
-        """The commit thread."""
-        closing = False
-        while not closing:
-            batches, closing = self._take()
-            if not batches:
-                continue
-            # A batch that timed out in the queue is dropped: its callers were refused already.
-            written = [batch for batch in batches if not batch.void]
-            records = [record for batch in written for record in batch.records]
-            first, failed = 0, False
+        """The commit thread. Each turn takes the interpreter's lock as seldom as it can."""
+        while (batch := self._queue.get()) is not None:
             try:
-                first = self._writer.append(records)
+                if batch.assembled:
+                    self._writer.write()
+                else:
+                    batch.first = self._writer.append(batch.records)
             except OSError:
-                failed = True
-            self._call(self._release, len(batches), written, first, failed)
+                batch.failed = True
+            self._call(self._release, batch)
             self._writer.seal_finished()
         clean = True
         try:
@@ -251,19 +300,6 @@ class Ledger:
         # The loop is gone when a process leaves without closing: nobody waits then.
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(callback, *arguments)
-
-    def _take(self) -> tuple[list[_Batch], bool]:
-        """Wait for a batch, then take all that wait, up to one group's bound."""
-        batch = self._queue.get()
-        batches: list[_Batch] = []
-        count = 0
-        while batch is not None:
-            batches.append(batch)
-            count += len(batch.records)
-            if count >= LARGEST_GROUP or self._queue.empty():
-                return batches, False
-            batch = self._queue.get()
-        return batches, True
 
 
 def _fail(future: asyncio.Future[int], why: str) -> None:

@@ -71,8 +71,9 @@ class Clients:
         """Count an exchange that begins; False where it is one too many."""
         if self.in_flight >= self.limits.in_flight:
             return False
+        if not self.in_flight:
+            self._quiet.clear()
         self.in_flight += 1
-        self._quiet.clear()
         return True
 
     def leave(self) -> None:

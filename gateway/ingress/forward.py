@@ -14,7 +14,8 @@ from typing import TypeAlias
 import msgspec
 
 from gateway.ingress.clients import Clients
-from gateway.ingress.hops import ForwardedMode, add_forwarding, passed_before, strip_hop_by_hop
+from gateway.ingress.header_block import HeaderBlock
+from gateway.ingress.hops import ForwardedMode, add_forwarding, passed_before
 from gateway.ingress.protocol import ClientConnection
 from gateway.ingress.relay import Relay
 from gateway.ingress.request_loop import ClientRequest
@@ -24,8 +25,9 @@ from gateway.ingress.translate import WireRequest, read_head
 from gateway.ingress.tunnel import accept_of, acceptance_fields, handshake_fields, run_tunnel
 from gateway.ingress.upload import ClientGoneError, Upload
 from gateway.ingress.upstream import UpstreamPool, UpstreamPools, UpstreamResponse
+from gateway.ingress.upstream_head import FieldBlock, encode_fields
 from gateway.model.errors import Fault, Source, StoreDown, Unreadable
-from gateway.model.message import HeaderPairs, Outgoing, Refusal, ResponseHead
+from gateway.model.message import HeaderPairs, Outgoing, Refusal
 from gateway.runtime.gateway import Gateway, Passage, Reading, Refused
 
 _LOG = logging.getLogger("gateway.ingress")
@@ -76,7 +78,17 @@ class Forwarder:
 class _Exchange:
     """The state of one request on its way."""
 
-    __slots__ = ("_connection", "_forwarder", "_passage", "_relay", "_request", "_response", "_status", "_wire")
+    __slots__ = (
+        "_connection",
+        "_forwarder",
+        "_passage",
+        "_relay",
+        "_request",
+        "_response",
+        "_status",
+        "_upload",
+        "_wire",
+    )
 
     def __init__(self, forwarder: Forwarder, request: ClientRequest) -> None:
         self._forwarder = forwarder
@@ -86,28 +98,27 @@ class _Exchange:
         self._passage: Passage | None = None
         self._response: UpstreamResponse | None = None
         self._relay: Relay | None = None
+        self._upload: Upload | None = None
         self._status = 0
 
     async def run(self) -> bool:
         """See the module."""
         forwarder = self._forwarder
-        connection = self._connection
-        connection.served += 1
-        wire = self._wire = read_head(
-            self._request.message,
-            forwarder.limits,
-            scheme=connection.scheme,
-            peer=connection.peer,
-            trusted=connection.trusted,
-        )
-        self._check_way(wire)
+        wire = self._read_head()
+        block = wire.block
         if wire.max_forwards == 0:
             return self._answer_options(wire)
         passage = self._passage = forwarder.gateway.receive(wire.head)
         if wire.websocket_key and not passage.streams_websocket:
             raise Fault("upgrade_refused", Source.CLIENT, "this route passes no WebSocket")
-        upload = Upload(connection, self._request.payload, forwarder.limits, expects_continue=wire.expects_continue)
-        outgoing, content, length = await self._admit_request(passage, upload, wire)
+        content: Content = None
+        length = None
+        if wire.head.has_body:
+            outgoing, content, length = await self._admit_body(passage, block)
+        else:
+            outgoing = await passage.admit_request(None)
+            if block.content_length == 0:
+                content = b""
         pool = forwarder.pools.of(passage.upstream)
         response = self._response = await pool.request(
             wire.head.method,
@@ -120,38 +131,51 @@ class _Exchange:
         )
         if response.upgraded is not None:
             return await self._switch(passage, response, wire)
-        await self._answer(passage, response, wire, upload)
-        if not upload.finished:
+        persists = await self._answer(passage, response, wire)
+        if self._upload is not None and not self._upload.finished:
             await asyncio.sleep(0)  # the pool has cancelled the upload; let it let go of the body
-        assert self._relay is not None
-        return self._relay.keep_alive and not forwarder.clients.draining
+        return persists and not forwarder.clients.draining
+
+    def _read_head(self) -> WireRequest:
+        connection = self._connection
+        connection.served += 1
+        wire = self._wire = read_head(
+            self._request.message,
+            self._forwarder.limits,
+            scheme=connection.scheme,
+            peer=connection.peer,
+            trusted=connection.trusted,
+            last=connection.block,
+        )
+        connection.block = wire.block
+        if wire.block.via or connection.server_name:
+            self._check_way(wire)
+        return wire
 
     def _check_way(self, wire: WireRequest) -> None:
         """Refuse what has come round in a loop, or was meant for another TLS host (RFC 9110 section 7.4)."""
-        if wire.via and passed_before(wire.via, self._forwarder.via):
+        if passed_before(wire.block.via, self._forwarder.via):
             raise Fault("loop_detected", Source.CLIENT, "the request has passed here before")
         name = self._connection.server_name
         if name and wire.head.host.partition(":")[0] != name:
             raise Fault("host_unknown", Source.CLIENT, "Host is not the name that TLS asked for")
 
-    async def _admit_request(
-        self, passage: Passage, upload: Upload, wire: WireRequest
-    ) -> tuple[Outgoing, Content, int | None]:
+    async def _admit_body(self, passage: Passage, block: HeaderBlock) -> tuple[Outgoing, Content, int | None]:
         """The admitted request, its body as it is to be sent, and the body's length where only the client knows it."""
+        upload = self._upload = Upload(
+            self._connection, self._request.payload, self._forwarder.limits, expects_continue=block.expects_continue
+        )
         reading = passage.request_reading
-        if not wire.head.has_body:
-            outgoing = await passage.admit_request(None)
-            return outgoing, (b"" if wire.content_length == 0 else None), None
         if reading is Reading.WHOLE:
             if not passage.passes_over_limit:
-                body = await upload.whole(passage.body_limit, wire.content_length)
+                body = await upload.whole(passage.body_limit, block.content_length)
                 outgoing = await passage.admit_request(body)
                 return outgoing, outgoing.body, None
             pieces, whole = await upload.up_to(passage.body_limit)
             if whole:
                 outgoing = await passage.admit_request(b"".join(pieces))
                 return outgoing, outgoing.body, None
-            return await passage.admit_request(None), upload.pieces(pieces), wire.content_length
+            return await passage.admit_request(None), upload.pieces(pieces), block.content_length
         outgoing = await passage.admit_request(None)
         if outgoing.body is not None:
             return outgoing, outgoing.body, None
@@ -159,17 +183,32 @@ class _Exchange:
             return outgoing, _edited(passage, upload), None
         if upload.finished:
             return outgoing, await upload.next(), None
-        return outgoing, upload.pieces(), wire.content_length
+        return outgoing, upload.pieces(), block.content_length
 
-    def _onward_fields(self, wire: WireRequest, headers: HeaderPairs, pool: UpstreamPool) -> HeaderPairs:
-        """The admitted fields and what this hop adds to them."""
+    def _onward_fields(self, wire: WireRequest, headers: HeaderPairs, pool: UpstreamPool) -> FieldBlock:
+        """The admitted fields and what this hop adds to them, written once for as long as they stay the same.
+
+        All that is added follows from the connection and from the fields that the client sent; not
+        so the key of a handshake, the Host of a target, or that of the upstream.
+        """
+        block = wire.block
+        sent = block.sent
+        repeats = wire.verbatim and wire.head.host and not wire.websocket_key
+        if repeats and sent is not None and sent[0] == headers:
+            return sent[1]
+        fields = encode_fields(self._with_own_fields(wire, headers, pool))
+        if repeats:
+            block.sent = (headers, fields)
+        return fields
+
+    def _with_own_fields(self, wire: WireRequest, headers: HeaderPairs, pool: UpstreamPool) -> HeaderPairs:
         forwarder = self._forwarder
         head = wire.head
         if forwarder.forwarding.mode is not ForwardedMode.OFF:
             headers = add_forwarding(
                 headers, forwarder.forwarding, peer=head.peer, scheme=head.scheme, host=wire.authority
             )
-        fields = (*headers, (b"Via", (b"1.0 " if wire.legacy else b"1.1 ") + forwarder.via))
+        fields = (*headers, (b"Via", (b"1.0 " if wire.block.legacy else b"1.1 ") + forwarder.via))
         if wire.websocket_key:
             fields = handshake_fields(fields, wire.websocket_key)
         if not head.host:
@@ -177,42 +216,36 @@ class _Exchange:
             fields = ((b"Host", f"{upstream.host}:{upstream.port}".encode()), *fields)
         return fields
 
-    async def _answer(self, passage: Passage, response: UpstreamResponse, wire: WireRequest, upload: Upload) -> None:
-        head = ResponseHead(response.head.status, strip_hop_by_hop(response.head.headers))
-        outgoing, rest = await self._admit_response(passage, response, head)
+    async def _answer(self, passage: Passage, response: UpstreamResponse, wire: WireRequest) -> bool:
+        """Admit and relay the answer; whether the connection may take another request."""
+        head = response.onward
+        rest: list[bytes] = []
+        body = None
+        if passage.response_reading(head) is Reading.WHOLE:
+            if passage.passes_over_limit:
+                body, rest = await _read_up_to(response, passage.body_limit)
+            elif response.complete:
+                body = response.take_whole(passage.body_limit)
+            else:
+                body = await response.read(passage.body_limit)
+        outgoing = await passage.admit_response(head, body)
         relay = self._relay = Relay(
             self._connection,
-            legacy=wire.legacy,
-            keep_alive=self._may_persist(wire) and (upload.finished or head.status < 300),
+            legacy=wire.block.legacy,
+            keep_alive=self._may_persist(wire) and (self._upload is None or self._upload.finished or head.status < 300),
             via=self._forwarder.via_line,
         )
         self._status = outgoing.status
         without_body = wire.head.method == "HEAD" or outgoing.status in _BODYLESS
         await relay.answer(outgoing, response, rest, without_body=without_body)
-
-    async def _admit_response(
-        self, passage: Passage, response: UpstreamResponse, head: ResponseHead
-    ) -> tuple[Outgoing, list[bytes]]:
-        """The admitted answer, and what was read of a body that then had to go on unread."""
-        if passage.response_reading(head) is not Reading.WHOLE:
-            return await passage.admit_response(head, None), []
-        if not passage.passes_over_limit:
-            return await passage.admit_response(head, await response.read(passage.body_limit)), []
-        pieces: list[bytes] = []
-        room = passage.body_limit
-        async for piece in response:
-            pieces.append(piece)
-            room -= len(piece)
-            if room < 0:
-                return await passage.admit_response(head, None), pieces
-        return await passage.admit_response(head, b"".join(pieces)), []
+        return relay.keep_alive
 
     async def _switch(self, passage: Passage, response: UpstreamResponse, wire: WireRequest) -> bool:
         """Let the WebSocket begin (RFC 6455 section 4)."""
         tunnel = response.upgraded
         assert tunnel is not None
         try:
-            head = ResponseHead(101, strip_hop_by_hop(response.head.headers))
+            head = response.onward
             accepts = [value for name, value in head.headers if name.lower() == b"sec-websocket-accept"]
             if accepts != [accept_of(wire.websocket_key)]:
                 raise Fault("upstream_broken", Source.UPSTREAM, "the upstream's handshake does not fit the client's")
@@ -230,7 +263,7 @@ class _Exchange:
     def _answer_options(self, wire: WireRequest) -> bool:
         """The end of the way that Max-Forwards allows (RFC 9110 section 7.6.2)."""
         keep_alive = self._may_persist(wire) and self._request.payload.is_eof()
-        head = head_bytes(204, field_lines((_ALLOW,)), framing=b"", keep_alive=keep_alive, legacy=wire.legacy)
+        head = head_bytes(204, field_lines((_ALLOW,)), framing=b"", keep_alive=keep_alive, legacy=wire.block.legacy)
         self._connection.send(head)
         return keep_alive
 
@@ -252,7 +285,7 @@ class _Exchange:
             self._connection.abort(reset=relay.unmarked_end)
             return False
         wire = self._wire
-        legacy = wire is None or wire.legacy
+        legacy = wire is None or wire.block.legacy
         keep_alive = (
             wire is not None and not refusal.close and self._request.payload.is_eof() and self._may_persist(wire)
         )
@@ -271,10 +304,23 @@ class _Exchange:
 
     def finish(self) -> None:
         """Count the exchange, and give up what the upstream has not finished sending."""
-        if self._response is not None:
-            self._response.abort()
+        response = self._response
+        if response is not None and not response.complete:
+            response.abort()
         if self._passage is not None:
             self._passage.finish(self._status)
+
+
+async def _read_up_to(response: UpstreamResponse, limit: int) -> tuple[bytes | None, list[bytes]]:
+    """The body if it is no longer than `limit`, else what was read of a body that has to go on unread."""
+    pieces: list[bytes] = []
+    room = limit
+    async for piece in response:
+        pieces.append(piece)
+        room -= len(piece)
+        if room < 0:
+            return None, pieces
+    return b"".join(pieces), []
 
 
 async def _edited(passage: Passage, upload: Upload) -> AsyncIterator[bytes]:

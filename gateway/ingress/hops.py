@@ -83,7 +83,9 @@ _X_FORWARDED = b"x-forwarded"
 _NO_TWIN = HOP_BY_HOP | FORWARDING | NEVER_NOMINATED | {b"authorization", b"cookie", b"via"}
 _UNTRUSTED = HOP_BY_HOP | FORWARDING
 _NOTHING: frozenset[bytes] = frozenset()
-_NO_NAMES = frozenset({b"close", b"keep-alive"})  # the common options, which nominate nothing that is not gone anyway
+NOMINATES_NOTHING = frozenset({b"close", b"keep-alive"})
+"""The common values of Connection, in lower case: they name no field that is not gone anyway."""
+
 _COMMENT = re.compile(rb"\((?:[^()\\]|\\.)*\)")
 _NODE = re.compile(rb"[A-Za-z0-9._-]+")
 _TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
@@ -136,7 +138,7 @@ def _nominated(headers: Sequence[tuple[bytes, bytes]], names: list[bytes]) -> fr
     options = headers[names.index(b"connection")][1].lower()
     if names.count(b"connection") > 1:
         options = b",".join([value for name, value in headers if name.lower() == b"connection"]).lower()
-    if options in _NO_NAMES:
+    if options in NOMINATES_NOTHING:
         return _NOTHING
     return frozenset([option.strip(b" \t") for option in options.split(b",")]) - NEVER_NOMINATED
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from aiohttp.http_websocket import WebSocketReader
 
     from gateway.ingress.clients import Clients
+    from gateway.ingress.header_block import HeaderBlock
     from gateway.ingress.tunnel import Inbound
 
 
@@ -34,7 +35,8 @@ class ClientConnection(RequestLoop):
     """Serves one connection; `clients` holds what all connections of the server share.
 
     `peer` is the client's address ("" on a unix socket) and `trusted` whether it may speak for others;
-    `server_name` is the host that TLS was asked for; `served` counts requests.
+    `server_name` is the host that TLS was asked for; `served` counts requests; `block` is what the
+    fields of the last one said.
     """
 
     __slots__ = (
@@ -45,6 +47,7 @@ class ClientConnection(RequestLoop):
         "_opened",
         "_payload",
         "_tunnel_idle",
+        "block",
         "counted",
         "peer",
         "scheme",
@@ -61,6 +64,7 @@ class ClientConnection(RequestLoop):
         self._head_since: float | None = None
         self._opened = self._loop.time()
         self._closing_since: float | None = None
+        self.block: HeaderBlock | None = None
         self.counted = False
         self.peer = ""
         self.scheme = "http"

@@ -44,17 +44,19 @@ class Relay:
         fields = field_lines(outgoing.headers)
         length = fields.length
         if without_body:
-            await self._send_bodyless(fields, length)
+            self._send_bodyless(fields, length)
         elif outgoing.body is not None:
-            await self._send_whole(fields, outgoing.body)
+            self._send_whole(fields, outgoing.body)
         elif response.complete and not first:
-            await self._send_whole(fields, await response.read(_ANY_SIZE))
+            self._send_whole(fields, await response.read(_ANY_SIZE))
         elif length is not None:
             await self._stream_counted(fields, _after(first, response), length)
         else:
             await self._stream(fields, _after(first, response))
+        if self._connection.writing_paused:
+            await self._connection.drain()
 
-    def _head(self, fields: FieldLines, framing: bytes) -> bytes:
+    def _head(self, fields: FieldLines, framing: bytes, body: bytes = b"") -> bytes:
         self.begun = True
         return head_bytes(
             self.status,
@@ -63,22 +65,19 @@ class Relay:
             keep_alive=self.keep_alive,
             legacy=self._legacy,
             via=self._via,
+            body=body,
         )
 
-    async def _send_bodyless(self, fields: FieldLines, length: int | None) -> None:
+    def _send_bodyless(self, fields: FieldLines, length: int | None) -> None:
         """HEAD and 304 may say how long the body would be; 204 must not, 205 has none (RFC 9110 15.3.6)."""
         if self.status == 205:
             length = 0
         framing = b"" if length is None or self.status == 204 else content_length(length)
         self._connection.send(self._head(fields, framing))
-        if self._connection.writing_paused:
-            await self._connection.drain()
 
-    async def _send_whole(self, fields: FieldLines, body: bytes) -> None:
-        self._connection.send(self._head(fields, content_length(len(body))) + body)
+    def _send_whole(self, fields: FieldLines, body: bytes) -> None:
         self.sent = len(body)
-        if self._connection.writing_paused:
-            await self._connection.drain()
+        self._connection.send(self._head(fields, content_length(self.sent), body))
 
     async def _stream_counted(self, fields: FieldLines, pieces: AsyncIterator[bytes], length: int) -> None:
         connection = self._connection

@@ -83,8 +83,24 @@ class RequestLoop(RequestHandler):
         """Serve one request after the other until the connection is to be closed."""
         try:
             while not self._force_close:
-                message, payload = await self._next_message()
-                if not await self._serve(message, payload) or self._close or self._force_close:
+                if not self._messages:
+                    self._waiter = self._loop.create_future()
+                    try:
+                        await self._waiter
+                    finally:
+                        self._waiter = None
+                message, payload = self._take_message()
+                if isinstance(message, _ErrInfo):
+                    self.send(self._clients.refusal_bytes(parse_fault(message.exc)))
+                    await self.linger()
+                    break
+                # aiohttp only cancels it; and every loop is a ClientConnection.
+                request = self._current_request = ClientRequest(message, payload, self)  # type: ignore[assignment, arg-type]
+                persists = await self._handle(request)
+                self._current_request = None
+                if self._upgraded or not payload.is_eof():
+                    persists = await self._pass_over(payload) and persists
+                if not persists or self._close or self._force_close:
                     break
                 self._arm_keepalive()
         except asyncio.CancelledError:
@@ -96,18 +112,17 @@ class RequestLoop(RequestHandler):
             # A failure beyond the guard in forward.py: nothing more goes out.
             self.abort()
             raise
+        finally:
+            self._current_request = None
+        self._end()
+
+    def _end(self) -> None:
         if not self._force_close:
             self._task_handler = None
             if self.transport is not None:
                 self.transport.close()
 
-    async def _next_message(self) -> tuple[RawRequestMessage | _ErrInfo, StreamReader]:
-        if not self._messages:
-            self._waiter = self._loop.create_future()
-            try:
-                await self._waiter
-            finally:
-                self._waiter = None
+    def _take_message(self) -> tuple[RawRequestMessage | _ErrInfo, StreamReader]:
         following = self._messages.popleft()
         if self._parser is not None:
             self._parser.message_consumed()
@@ -115,25 +130,14 @@ class RequestLoop(RequestHandler):
             self._resume_reading_if_drained()
         return following
 
-    async def _serve(self, message: RawRequestMessage | _ErrInfo, payload: StreamReader) -> bool:
-        """Answer one message; whether the connection can take another."""
-        if isinstance(message, _ErrInfo):
-            self.send(self._clients.refusal_bytes(parse_fault(message.exc)))
-            await self.linger()
-            return False
-        request = ClientRequest(message, payload, cast("ClientConnection", self))
-        self._current_request = cast("BaseRequest", request)
-        try:
-            persists = await self._handle(request)
-        finally:
-            self._current_request = None
+    async def _pass_over(self, payload: StreamReader) -> bool:
+        """Get past what the exchange left unread; whether the next request could be found then."""
         if self._upgraded and self._payload_parser is None:
             # What came behind an upgrade that was declined waits to be parsed.
             await self.finish_response(cast("BaseRequest", _DECLINED), cast("StreamResponse", _DECLINED), None)
         if not payload.is_eof():
             await self._discard(payload)
-            persists = persists and payload.is_eof()
-        return persists
+        return payload.is_eof()
 
     async def _discard(self, payload: StreamReader) -> None:
         """Read away a body that nobody wanted, for a while: closing at once could take the answer back."""

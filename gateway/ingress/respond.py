@@ -11,6 +11,7 @@ from http import HTTPStatus
 
 import msgspec
 
+from gateway.ingress.field_kinds import CONTENT_LENGTH, DATE, KINDS
 from gateway.model.message import HeaderPairs, Refusal
 
 _PHRASES = {status.value: status.phrase for status in HTTPStatus}
@@ -34,11 +35,11 @@ def field_lines(headers: HeaderPairs) -> FieldLines:
     length: int | None = None
     dated = False
     for name, value in headers:
-        size = len(name)
-        if size == 14 and name.lower() == b"content-length":
+        kind = KINDS[name]
+        if kind == CONTENT_LENGTH:
             length = int(value)
             continue
-        if size == 4 and name.lower() == b"date":
+        if kind == DATE:
             dated = True
         parts += (name, b": ", value, b"\r\n")
     return FieldLines(parts, length, dated)
@@ -65,12 +66,19 @@ _CLOCK = _Clock()
 
 
 def head_bytes(
-    status: int, fields: FieldLines, *, framing: bytes, keep_alive: bool, legacy: bool, via: bytes = b""
+    status: int,
+    fields: FieldLines,
+    *,
+    framing: bytes,
+    keep_alive: bool,
+    legacy: bool,
+    via: bytes = b"",
+    body: bytes = b"",
 ) -> bytes:
-    """A response head with its empty line. `framing` and `via` are whole field lines or empty."""
+    """A response head with its empty line, and `body` behind it. `framing` and `via` are whole field lines or empty."""
     date = b"" if fields.dated else _CLOCK.line()
     persistence = b"" if keep_alive and not legacy else b"Connection: keep-alive\r\n" if keep_alive else _CLOSING
-    return b"".join((_STATUS_LINES[status], *fields.parts, date, via, framing, persistence, b"\r\n"))
+    return b"".join((_STATUS_LINES[status], *fields.parts, date, via, framing, persistence, b"\r\n", body))
 
 
 def content_length(size: int) -> bytes:

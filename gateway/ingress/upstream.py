@@ -3,7 +3,7 @@
 - `upstream_address`, `upstream_tls`: which server, and how it is verified
 - `upstream_pool`: connections, kept and bounded
 - `upstream_connection`: one exchange at a time on one connection
-- `upstream_head`, `upstream_parser`: what goes out and what comes in, byte by byte
+- `upstream_head`, `upstream_parser`, `upstream_fields`: what goes out and what comes in, byte by byte
 - `upstream_response`, `upstream_upload`, `upstream_tunnel`: bodies and tunnels with backpressure
 
 >>> pool = UpstreamPool(parse_upstream("http://127.0.0.1:8000"), DEFAULT_LIMITS)

@@ -15,14 +15,14 @@ import ssl
 from collections.abc import AsyncIterator
 from typing import Protocol, cast
 
-from gateway.ingress.upstream_head import broken, check_singletons, has_field
+from gateway.ingress.upstream_fields import JudgedHead
+from gateway.ingress.upstream_head import broken, has_field
 from gateway.ingress.upstream_parser import ResponseParser
 from gateway.ingress.upstream_response import UpstreamResponse
 from gateway.ingress.upstream_tunnel import Tunnel
 from gateway.ingress.upstream_upload import start_upload
 from gateway.model.errors import Fault, Source
 from gateway.model.limits import Limits
-from gateway.model.message import ResponseHead
 
 _INTERIM_AT_MOST = 8
 _NEVER = math.inf
@@ -257,13 +257,13 @@ class UpstreamConnection(asyncio.Protocol):
         self._answered = True
         parser = self._parser
         while parser.read_head(data):
-            head = ResponseHead(parser.status, parser.headers)
-            if parser.status >= 200:
-                self._start_response(head)
+            status = parser.judged.onward.status
+            if status >= 200:
+                self._start_response(parser.judged)
                 return
             data = parser.rest
-            if parser.status == 101:
-                self._switch(head, data)
+            if status == 101:
+                self._switch(parser.judged, data)
                 return
             self._interims += 1
             if self._interims > _INTERIM_AT_MOST:
@@ -271,24 +271,27 @@ class UpstreamConnection(asyncio.Protocol):
             if not data:
                 return
 
-    def _start_response(self, head: ResponseHead) -> None:
-        if head.status == 407:
+    def _start_response(self, judged: JudgedHead) -> None:
+        status = judged.onward.status
+        if status == 407:
             raise broken("the upstream asks the gateway to authenticate as a proxy's client")
-        if self._strict:
-            check_singletons(head.headers)
+        if self._strict and judged.repeats:
+            raise broken("the response repeats a field that may stand once")
         waiter, self._waiter = self._waiter, None
         if waiter is None or waiter.done():
             self.abort()  # cancelled in this very turn of the loop
             return
-        response = UpstreamResponse(head, self, self._loop)
-        self._touch()
-        for chunk in self._parser.take_chunks():
-            response.receive(chunk)
-        if self._parser.complete:
-            self._finish(response)
+        response = UpstreamResponse(judged, self, self._loop)
+        parser = self._parser
+        if parser.complete:
+            response.arrive(parser.take_chunks())
+            self._end_exchange()
         else:
+            self._touch()
+            for chunk in parser.take_chunks():
+                response.receive(chunk)
             self._response = response
-            if self._upload is not None and head.status >= 300:
+            if self._upload is not None and status >= 300:
                 self._upload.cancel()  # the upstream has made up its mind: the rest would be in vain
         waiter.set_result(response)
 
@@ -303,16 +306,20 @@ class UpstreamConnection(asyncio.Protocol):
 
     def _finish(self, response: UpstreamResponse) -> None:
         self._response = None
-        if self._closed:
-            return
-        response.finish()
+        if not self._closed:
+            response.finish()
+            self._end_exchange()
+
+    def _end_exchange(self) -> None:
+        """The answer is complete: keep the connection for others, or close it."""
         self.served += 1
         parser = self._parser
         if parser.extra:
             self._home.count_unsolicited()
         transport = self._transport
         assert transport is not None
-        if self._all_sent(transport) and parser.persistent and not parser.extra:
+        sent = self._upload is None or self._upload_ended()
+        if sent and not transport.get_write_buffer_size() and parser.persistent and not parser.extra:
             self.deadline = self._loop.time() + self._limits.upstream_pool_idle
             self._home.take_back(self)
             return
@@ -320,17 +327,17 @@ class UpstreamConnection(asyncio.Protocol):
         self._home.forget(self)
         transport.abort()
 
-    def _all_sent(self, transport: asyncio.Transport) -> bool:
-        """Whether the request went out to its end; what has not been sent by now never will be."""
+    def _upload_ended(self) -> bool:
+        """Whether the body went out to its end; what has not been sent by now never will be."""
         upload, self._upload = self._upload, None
-        if upload is not None and (not upload.done() or upload.cancelled() or upload.exception() is not None):
-            upload.cancel()
-            return False
-        return not transport.get_write_buffer_size()
+        if upload is None or (upload.done() and not upload.cancelled() and upload.exception() is None):
+            return True
+        upload.cancel()
+        return False
 
-    def _switch(self, head: ResponseHead, first: bytes) -> None:
-        asked = self._upgrade and has_field(head.headers, b"upgrade", b"websocket")
-        if not asked or not has_field(head.headers, b"connection", b"upgrade"):
+    def _switch(self, judged: JudgedHead, first: bytes) -> None:
+        asked = self._upgrade and has_field(judged.headers, b"upgrade", b"websocket")
+        if not asked or not has_field(judged.headers, b"connection", b"upgrade"):
             raise broken("the upstream switches to a protocol that nobody asked for")
         assert self._transport is not None
         waiter, self._waiter = self._waiter, None
@@ -340,7 +347,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._home.hand_over(self, tunnel)
         self._transport = None
         self._parser.close()
-        response = UpstreamResponse(head, self, self._loop)
+        response = UpstreamResponse(judged, self, self._loop)
         response.upgraded = tunnel
         response.finish()
         if waiter is not None and not waiter.done():

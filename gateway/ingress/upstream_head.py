@@ -3,26 +3,27 @@
 llhttp (in httptools 0.9, strict mode) already refuses obs-fold, white space before the colon, bare
 CR and LF, NUL, names outside tchar, Content-Length that is repeated, a list, signed, blank or
 beside Transfer-Encoding. It accepts, and this module refuses: `HTTP/2.0`, `HTTP/0.9` and `RTSP/`
-status lines, empty lines before one, statuses over 599, control characters in the reason phrase,
-Transfer-Encoding other than exactly one `chunked`, and Transfer-Encoding in HTTP/1.0.
+status lines, empty lines before one, statuses over 599, control characters in the reason phrase.
+What its fields say about a response is judged by `upstream_fields`.
 """
 
 import re
 from collections.abc import Sequence
 
+import msgspec
+
+from gateway.ingress.field_kinds import CONTENT_LENGTH, KINDS, TRANSFER_ENCODING
 from gateway.model.errors import Fault, Source
-from gateway.model.limits import Limits
 from gateway.model.message import HeaderPairs
 
 STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9]{2})(?: [\t\x20-\x7e\x80-\xff]*+)?\r\n")
 _TARGET = re.compile(rb"(?:/[\x21\x22\x24-\x7e]*+|\*)(?:\?[\x21\x22\x24-\x7e]*+)?")
 _METHOD = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-_FRAMING = frozenset({b"content-length", b"transfer-encoding"})
-_FRAMING_SIZES = frozenset(map(len, _FRAMING))  # looking at the size first is cheaper than lowering each name
-_CONNECTION_LEVEL = frozenset({b"connection", b"content-length", b"transfer-encoding"})
-_CONNECTION_LEVEL_SIZES = frozenset(map(len, _CONNECTION_LEVEL))
-_UPGRADE = (b"Connection: Upgrade", b"Upgrade: websocket")
-SINGLETONS = frozenset({b"content-type", b"location", b"etag", b"content-disposition"})
+_COMMON_METHODS = {name: name.encode() + b" " for name in ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")}
+_FRAMING = CONTENT_LENGTH | TRANSFER_ENCODING
+_VERSION = b" HTTP/1.1\r\n"
+_CHUNKED = b"Transfer-Encoding: chunked\r\n"
+_UPGRADE = b"Connection: Upgrade\r\nUpgrade: websocket\r\n"
 
 
 def broken(why: str) -> Fault:
@@ -30,10 +31,33 @@ def broken(why: str) -> Fault:
     return Fault("upstream_broken", Source.UPSTREAM, why)
 
 
+class FieldBlock(msgspec.Struct, frozen=True, gc=False):
+    """Fields as they go on the wire, made by `encode_fields` only: each ends in CRLF and none hides another."""
+
+    lines: bytes
+
+
+def encode_fields(headers: Sequence[tuple[bytes, bytes]]) -> FieldBlock:
+    """Names, values and order stay as given, except that framing fields are left out.
+
+    Raises:
+        Fault: internal_error, if a part holds bytes that would end a line or the head early.
+    """
+    parts: list[bytes] = []
+    for name, value in headers:
+        if not KINDS[name] & _FRAMING:
+            parts += (name, b": ", value, b"\r\n")
+    lines = b"".join(parts)
+    ends = len(parts) // 4
+    if lines.count(b"\n") != ends or lines.count(b"\r") != ends or b"\0" in lines:
+        raise Fault("internal_error", Source.GATEWAY, "a header field cannot be written")
+    return FieldBlock(lines)
+
+
 def encode_head(
     method: str,
     target: bytes,
-    headers: Sequence[tuple[bytes, bytes]],
+    fields: Sequence[tuple[bytes, bytes]] | FieldBlock,
     *,
     length: int | None,
     chunked: bool,
@@ -41,90 +65,30 @@ def encode_head(
 ) -> bytes:
     """The request's head as it goes on the wire, empty line included.
 
-    Names, values and order stay as given, except that framing fields among `headers` are left out:
-    Content-Length comes from `length` (None: no such field), Transfer-Encoding from `chunked`.
+    Framing fields among `fields` are left out: Content-Length comes from `length` (None: no such
+    field), Transfer-Encoding from `chunked`.
 
     Raises:
         Fault: internal_error, if a part holds bytes that would end a line or the head early.
     """
-    if _METHOD.fullmatch(method) is None or _TARGET.fullmatch(target) is None:
-        raise Fault("internal_error", Source.GATEWAY, "the request line cannot be written")
-    lines = [b"%b %b HTTP/1.1" % (method.encode(), target)]
-    lines += [
-        b": ".join(pair) for pair in headers if len(pair[0]) not in _FRAMING_SIZES or pair[0].lower() not in _FRAMING
-    ]
+    start = _COMMON_METHODS.get(method) or _uncommon_method(method)
+    if _TARGET.fullmatch(target) is None:
+        raise _no_request_line()
+    block = fields if isinstance(fields, FieldBlock) else encode_fields(fields)
+    framing = _CHUNKED if chunked else b""
     if length is not None:
-        lines.append(b"Content-Length: %d" % length)
-    elif chunked:
-        lines.append(b"Transfer-Encoding: chunked")
-    if upgrade:
-        lines += _UPGRADE
-    lines.append(b"\r\n")
-    head = b"\r\n".join(lines)
-    if head.count(b"\n") != len(lines) or head.count(b"\r") != len(lines) or b"\0" in head:
-        raise Fault("internal_error", Source.GATEWAY, "a header field cannot be written")
-    return head
+        framing = b"Content-Length: %d\r\n" % length
+    return b"".join((start, target, _VERSION, block.lines, framing, _UPGRADE if upgrade else b"", b"\r\n"))
 
 
-def judge_framing(minor: bytes, headers: Sequence[tuple[bytes, bytes]]) -> tuple[bool, bool]:
-    """Whether the connection may persist, and whether the head says where the body ends.
-
-    RFC 9112 sections 6.1, 6.3 and 9.3; `minor` is the last digit of the version.
-
-    The values are as llhttp gave them, white space at their end included: it takes `chunked` with
-    a tab behind it for an unknown coding, so that one is refused here.
-
-    Raises:
-        Fault: upstream_broken, if the body's length could be understood in two ways.
-    """
-    options = b""
-    lengths = codings = 0
-    for name, value in headers:
-        if len(name) not in _CONNECTION_LEVEL_SIZES:
-            continue
-        lower = name.lower()
-        if lower == b"content-length":
-            lengths += 1
-        elif lower == b"transfer-encoding":
-            codings += 1
-            if value.lower() != b"chunked":
-                raise broken("the response has a transfer coding other than chunked")
-        elif lower == b"connection":
-            options += b"," + value.lower()
-    if lengths + codings > 1:
-        raise broken("the response has more than one length")
-    if codings and minor == b"0":
-        raise broken("an HTTP/1.0 response has a transfer coding")
-    tokens = {token.strip() for token in options.split(b",")} if options else ()
-    persistent = b"close" not in tokens and (minor == b"1" or b"keep-alive" in tokens)
-    return persistent, bool(lengths or codings)
+def _uncommon_method(method: str) -> bytes:
+    if _METHOD.fullmatch(method) is None:
+        raise _no_request_line()
+    return method.encode() + b" "
 
 
-def check_size(headers: HeaderPairs, size: int, limits: Limits) -> None:
-    """Hold the head to the limits.
-
-    Raises:
-        Fault: upstream_broken, if the head, one field, or their number is over its limit.
-    """
-    if size > limits.headers_total or len(headers) > limits.header_count:
-        raise broken("the response's header fields are over the limit")
-    if size > limits.header_field and any(len(n) + len(v) > limits.header_field for n, v in headers):
-        raise broken("a header field of the response is over the limit")
-
-
-def check_singletons(headers: HeaderPairs) -> None:
-    """Refuse repeated fields of which receivers would pick different ones (RFC 9110 section 5.3).
-
-    Raises:
-        Fault: upstream_broken.
-    """
-    seen = set()
-    for name, _ in headers:
-        lower = name.lower()
-        if lower in SINGLETONS:
-            if lower in seen:
-                raise broken("the response repeats a field that may stand once")
-            seen.add(lower)
+def _no_request_line() -> Fault:
+    return Fault("internal_error", Source.GATEWAY, "the request line cannot be written")
 
 
 def has_field(headers: HeaderPairs, name: bytes, token: bytes) -> bool:

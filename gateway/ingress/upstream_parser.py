@@ -1,23 +1,25 @@
 """Responses from bytes: syntax by llhttp, doubts by us.
 
-The end of the head is found, its status line checked and its fields judged here, with
-`upstream_head`; llhttp checks the syntax of the fields and decodes the body. No I/O.
+The end of the head is found and its status line checked here, its fields are judged by
+`upstream_fields`; llhttp checks the syntax of the fields and decodes the body. No I/O.
 """
 
 import httptools
 
-from gateway.ingress.upstream_head import STATUS_LINE, broken, check_size, judge_framing
+from gateway.ingress.upstream_fields import JudgedHead, check_size, judge_fields
+from gateway.ingress.upstream_head import STATUS_LINE, broken
 from gateway.model.limits import Limits
-from gateway.model.message import HeaderPairs
+from gateway.model.message import ResponseHead
 
 _HEAD_END = b"\r\n\r\n"
 _BODYLESS = frozenset({204, 205, 304})
+_NO_HEAD = JudgedHead((), ResponseHead(0, ()), None, chunked=False, persistent=False, repeats=False)
 
 
 class ResponseParser:
     """`begin` before each exchange, then `read_head` until it says True, then `read_body`.
 
-    After a head: `status` and `headers`; `rest` (what followed an interim response); `until_eof`
+    After a head: `judged`; `rest` (what followed an interim response); `until_eof`
     (the body lasts as long as the connection); `persistent` (the connection may serve again). At
     any time: `complete` (the message has ended), `extra` (bytes followed that belong to no message).
     """
@@ -28,8 +30,7 @@ class ResponseParser:
         self._fields: list[tuple[bytes, bytes]] = []
         self._chunks: list[bytes] = []
         self._head_done = False
-        self.status = 0
-        self.headers: HeaderPairs = ()
+        self.judged = _NO_HEAD
         self.rest = b""
         self.begin(is_head=False)
 
@@ -83,7 +84,8 @@ class ResponseParser:
 
     def take_chunks(self) -> list[bytes]:
         """The decoded bytes of the body since the last call."""
-        chunks, self._chunks = self._chunks, []
+        chunks = self._chunks
+        self._chunks = []
         return chunks
 
     def _check_partial(self, partial: bytearray) -> None:
@@ -96,26 +98,26 @@ class ResponseParser:
         line = STATUS_LINE.match(data)
         if line is None:
             raise broken("the status line is not one of HTTP/1")
-        status = self.status = int(line[2])
+        status = int(line[2])
         bodyless = self._is_head or status in _BODYLESS or status < 200
         if bodyless:
             self.rest, data = data[size:], data[:size]
-        self._fields = []
+        fields = self._fields = []
         self._head_done = self.complete = False
         self._feed(data)
         if not self._head_done:
             raise broken("the response's head cannot be read")
-        headers = tuple(self._fields)
-        check_size(headers, size, self._limits)
-        self.persistent, delimited = judge_framing(line[1], headers)
-        if data.find(b" \r\n", 0, size) > 0 or data.find(b"\t\r\n", 0, size) > 0:
-            headers = tuple([(name, value.rstrip(b" \t")) for name, value in headers])  # llhttp leaves it on
-        self.headers = headers
-        if not bodyless:
-            self.until_eof = not delimited
-            self.persistent = self.persistent and delimited
-        elif status >= 200:
-            self._end_with_head()
+        check_size(fields, size, self._limits)
+        # llhttp leaves white space at the end of values.
+        padded = data.find(b" \r\n", 0, size) > 0 or data.find(b"\t\r\n", 0, size) > 0
+        judged = self.judged = judge_fields(status, line[1], fields, padded=padded)
+        self.persistent = judged.persistent
+        if bodyless:
+            if status >= 200:
+                self._end_with_head()
+        elif judged.length is None and not judged.chunked:
+            self.until_eof = True
+            self.persistent = False
 
     def _end_with_head(self) -> None:
         """Status or method end the message here, whatever its fields announce (RFC 9112 section 6.3)."""

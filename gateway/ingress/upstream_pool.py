@@ -14,7 +14,7 @@ import msgspec
 
 from gateway.ingress.upstream_address import Upstream, parse_upstream
 from gateway.ingress.upstream_connection import Dropped, UpstreamConnection
-from gateway.ingress.upstream_head import broken, encode_head
+from gateway.ingress.upstream_head import FieldBlock, broken, encode_head
 from gateway.ingress.upstream_response import UpstreamResponse
 from gateway.ingress.upstream_tls import UpstreamTls
 from gateway.ingress.upstream_tunnel import Tunnel
@@ -61,7 +61,7 @@ class UpstreamPool:
         self,
         method: str,
         target: bytes,
-        headers: Sequence[tuple[bytes, bytes]],
+        headers: Sequence[tuple[bytes, bytes]] | FieldBlock,
         body: bytes | AsyncIterator[bytes] | None = None,
         *,
         content_length: int | None = None,
@@ -91,28 +91,30 @@ class UpstreamPool:
         """
         self._requests += 1
         stream = None
+        whole = b""
         if body is None:
             content_length = None
         elif isinstance(body, bytes):
+            whole = body
             content_length = len(body)
         else:
             stream = body
         chunked = stream is not None and content_length is None
-        start = encode_head(method, target, headers, length=content_length, chunked=chunked, upgrade=upgrade)
-        if isinstance(body, bytes):
-            start += body
-        replay = stream is None and replayable is not False and method in (_IDEMPOTENT if replayable else _SAFE)
+        start = encode_head(method, target, headers, length=content_length, chunked=chunked, upgrade=upgrade) + whole
         fresh = False
         try:
             while True:
-                connection = await self._acquire(fresh=fresh)
+                connection = None if fresh else self._take_idle()
+                if connection is None:
+                    connection = await self._acquire(fresh=fresh)
                 waiter = connection.send(start, is_head=method == "HEAD", strict=strict_singletons, upgrade=upgrade)
                 if stream is not None:
                     connection.send_body(stream, content_length)
                 try:
                     return await waiter
                 except Dropped:
-                    if fresh or not replay or not connection.served:
+                    repeatable = stream is None and _repeatable(method, replayable)
+                    if fresh or not connection.served or not repeatable:
                         raise
                     self._retries += 1
                     fresh = True
@@ -250,7 +252,7 @@ class UpstreamPool:
         if self._closed:
             connection.abort()
             return
-        waiter = self._next_in_line()
+        waiter = self._next_in_line() if self._queue else None
         if waiter is not None:
             waiter.set_result(connection)
         else:
@@ -332,6 +334,10 @@ class UpstreamPools:
         """As `UpstreamPool.abort`, for all."""
         for pool in self._pools.values():
             pool.abort()
+
+
+def _repeatable(method: str, replayable: bool | None) -> bool:
+    return replayable is not False and method in (_IDEMPOTENT if replayable else _SAFE)
 
 
 def _overloaded() -> Fault:

@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Protocol
 
+from gateway.ingress.upstream_fields import JudgedHead
 from gateway.ingress.upstream_tunnel import Tunnel
 from gateway.model.errors import Unreadable
 from gateway.model.message import ResponseHead
@@ -30,22 +31,29 @@ class Origin(Protocol):
 
 
 class UpstreamResponse:
-    """`head` holds the raw fields, hop-by-hop ones included; `upgraded` is set for a 101."""
+    """`onward` is the head without the fields of this hop; `upgraded` is set for a 101."""
 
     upgraded: Tunnel | None = None
     _size = 0
     _limit = -1
-    _complete = False
+    complete = False
+    """Whether the last byte of the body has arrived."""
     _paused = False
     _discard = False
     _error: Exception | None = None
     _waiter: asyncio.Future[None] | None = None
 
-    def __init__(self, head: ResponseHead, origin: Origin, loop: asyncio.AbstractEventLoop) -> None:
-        self.head = head
+    def __init__(self, judged: JudgedHead, origin: Origin, loop: asyncio.AbstractEventLoop) -> None:
+        self._judged = judged
+        self.onward = judged.onward
         self._origin = origin
         self._loop = loop
         self._chunks: list[bytes] = []
+
+    @property
+    def head(self) -> ResponseHead:
+        """The head with all its fields."""
+        return ResponseHead(self.onward.status, self._judged.headers)
 
     async def read(self, limit: int) -> bytes:
         """The whole body of at most `limit` bytes.
@@ -58,11 +66,18 @@ class UpstreamResponse:
         if self._size > limit or self._announces_more_than(limit):
             self._fail_over_size()
         self._continue()
-        while not self._complete:
+        while not self.complete:
             if self._error is not None:
                 raise self._error
             await self._wait()
         return self._take()
+
+    def take_whole(self, limit: int) -> bytes:
+        """As `read`, of a body that is complete: nothing is left to wait for."""
+        if self._size > limit:
+            self._fail_over_size()
+        chunks, self._chunks = self._chunks, []
+        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self
@@ -72,7 +87,7 @@ class UpstreamResponse:
         while not self._chunks:
             if self._error is not None:
                 raise self._error
-            if self._complete:
+            if self.complete:
                 raise StopAsyncIteration
             await self._wait()
         if self._error is not None:
@@ -81,14 +96,9 @@ class UpstreamResponse:
         self._continue()
         return chunk
 
-    @property
-    def complete(self) -> bool:
-        """Whether the last byte of the body has arrived."""
-        return self._complete
-
     def release(self) -> None:
         """Give up the rest of the body. A short one is read away, a long one costs the connection."""
-        if self._complete or self._error is not None:
+        if self.complete or self._error is not None:
             return
         self._discard = True
         self._chunks.clear()
@@ -100,7 +110,7 @@ class UpstreamResponse:
 
     def abort(self) -> None:
         """Close the connection unless the response is complete: its client is gone."""
-        if not self._complete:
+        if not self.complete:
             self._origin.abort()
 
     def receive(self, data: bytes) -> None:
@@ -117,20 +127,26 @@ class UpstreamResponse:
                 self._origin.abort()
                 self._wake()
             return
-        if self._size > HIGH and not self._paused and not self._complete:
+        if self._size > HIGH and not self._paused and not self.complete:
             self._paused = True
             self._origin.pause()
         self._wake()
 
+    def arrive(self, chunks: list[bytes]) -> None:
+        """Take the whole of a body that came together with its head: nobody can be waiting yet."""
+        self._chunks = chunks
+        self._size = sum(map(len, chunks))
+        self.complete = True
+
     def finish(self) -> None:
         """The body is complete; the connection is about to serve others."""
-        self._complete = True
+        self.complete = True
         self._continue()
         self._wake()
 
     def fail(self, error: Exception) -> None:
         """The body will never be complete; what is buffered is not handed out any more."""
-        if self._error is None and not self._complete:
+        if self._error is None and not self.complete:
             self._error = error
             self._chunks.clear()
             self._wake()
@@ -162,9 +178,10 @@ class UpstreamResponse:
             self._waiter.set_result(None)
 
     def _announces_more_than(self, limit: int) -> bool:
-        if self._complete:
+        if self.complete:
             return False
-        return any(int(value) > limit for name, value in self.head.headers if name.lower() == b"content-length")
+        length = self._judged.length
+        return length is not None and length > limit
 
     def _fail_over_size(self) -> None:
         self.abort()

@@ -7,7 +7,7 @@ import pytest
 
 from gateway.audit import segment as module
 
-OPERATIONS = ("pwrite", "fsync", "ftruncate", "open", "fstat")
+OPERATIONS = ("pwrite", "fsync", "ftruncate", "open", "fstat", "lseek")
 
 
 class Faults:

@@ -57,6 +57,74 @@ async def test_one_turn_of_the_loop_is_one_group(logs):
     assert verify_directory(logs.slot).logs[0].checkpoints == 3
 
 
+def checkpoints(logs) -> int:
+    return verify_directory(logs.slot).logs[0].checkpoints
+
+
+async def test_a_group_has_a_bound(logs, monkeypatch):
+    monkeypatch.setattr(module, "LARGEST_GROUP", 10)
+    ledger = open_ledger(logs)
+    futures = [ledger.commit(*logs.record(str(n))) for n in range(25)]
+    assert await asyncio.gather(*futures) == [*range(2, 12), *range(13, 23), *range(24, 29)]
+    await ledger.close()
+    assert logs.verdict() == "VERIFIED"
+
+
+async def in_turns(logs, ledger, count) -> None:
+    """Commit one record in each turn of the loop, and wait for all of them."""
+    futures = []
+    for n in range(count):
+        futures.append(ledger.commit(*logs.record(str(n))))
+        await asyncio.sleep(0)
+    await asyncio.gather(*futures)
+
+
+@pytest.mark.parametrize(("before", "groups"), [(1, 2), (2, 1)])
+async def test_only_under_load_does_a_record_wait_for_those_of_the_next_turns(logs, monkeypatch, before, groups):
+    monkeypatch.setattr(module, "PACE_SECONDS", 3600)
+    ledger = open_ledger(logs)
+    await asyncio.gather(*(ledger.commit(*logs.record(f"before {n}")) for n in range(before)))
+    gate, real = threading.Event(), os.pwrite
+
+    def pwrite(*args):
+        gate.wait(10)
+        return real(*args)
+
+    monkeypatch.setattr(os, "pwrite", pwrite)
+    turns = asyncio.create_task(in_turns(logs, ledger, 10))
+    await asyncio.sleep(0.1)
+    gate.set()
+    await turns
+    await ledger.close()
+    # Besides the groups of the ten: `open`, the group before them, `close`.
+    assert checkpoints(logs) == 3 + groups
+
+
+async def test_a_turn_without_a_record_ends_the_wait(logs, monkeypatch):
+    monkeypatch.setattr(module, "PACE_SECONDS", 3600)
+    ledger = open_ledger(logs)
+    await asyncio.gather(ledger.commit(*logs.record("a")), ledger.commit(*logs.record("b")))
+    async with asyncio.timeout(10):
+        assert await ledger.commit(*logs.record("c")) == 5
+    await ledger.close()
+
+
+@pytest.mark.parametrize(("records", "seconds"), [(4, 3600), (10**9, 0.002)])
+async def test_the_wait_is_bounded_by_records_and_by_time(logs, monkeypatch, records, seconds):
+    monkeypatch.setattr(module, "PACE_RECORDS", records)
+    monkeypatch.setattr(module, "PACE_SECONDS", seconds)
+    ledger = open_ledger(logs)
+    await asyncio.gather(ledger.commit(*logs.record("a")), ledger.commit(*logs.record("b")))
+    futures = [ledger.commit(*logs.record("first"))]
+    async with asyncio.timeout(10):
+        while not futures[0].done():
+            await asyncio.sleep(0)
+            futures.append(ledger.commit(*logs.short("next")))
+    await asyncio.gather(*futures)
+    await ledger.close()
+    assert logs.verdict() == "VERIFIED"
+
+
 async def test_each_of_many_callers_gets_its_own_index(logs):
     ledger = open_ledger(logs, segment_bytes=20_000)
 
@@ -129,7 +197,7 @@ async def test_a_record_that_is_no_line_of_the_format_is_refused(logs, before, a
     await ledger.close()
 
 
-@pytest.mark.parametrize("operation", ["pwrite", "fstat"])
+@pytest.mark.parametrize("operation", ["pwrite", "lseek"])
 async def test_a_failed_group_fails_its_callers_and_the_next_goes_on(logs, monkeypatch, operation):
     ledger = open_ledger(logs)
     await ledger.commit(*logs.record("a"))

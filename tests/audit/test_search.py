@@ -109,7 +109,7 @@ def test_a_group_that_two_segments_hold_is_shown_once(logs, monkeypatch):
     writer = logs.start()
     writer.append([logs.record("a")])
     with monkeypatch.context() as broken:
-        broken.setattr(module.os, "fstat", lambda fd: (_ for _ in ()).throw(OSError(5, "injected")))
+        broken.setattr(module.os, "lseek", lambda *_: (_ for _ in ()).throw(OSError(5, "injected")))
         with pytest.raises(OSError, match="injected"):
             writer.append([logs.record("b")])
     writer.append([logs.record("c")])

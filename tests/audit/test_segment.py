@@ -1,3 +1,4 @@
+import fcntl
 import os
 
 import pytest
@@ -18,6 +19,20 @@ def test_a_name_is_taken_once(tmp_path):
     Segment.create(tmp_path, 0)
     with pytest.raises(FileExistsError):
         Segment.create(tmp_path, 0)
+
+
+def test_a_write_returns_only_when_it_is_on_the_device(tmp_path, monkeypatch):
+    flags = []
+    real = os.pwrite
+
+    def pwrite(fd, data, offset):
+        flags.append(fcntl.fcntl(fd, fcntl.F_GETFL))
+        return real(fd, data, offset)
+
+    monkeypatch.setattr(module.os, "pwrite", pwrite)
+    Segment.create(tmp_path, 0).append(b"line\n")
+    assert flags
+    assert all(flag & os.O_DSYNC for flag in flags)
 
 
 @pytest.mark.parametrize("most", [1, 2, 3, 1000])
@@ -62,12 +77,18 @@ def test_a_truncated_file_is_noticed_at_once(tmp_path):
         segment.append(b"line\n")
 
 
-@pytest.mark.parametrize("leave", ["another file", "nothing"])
-def test_a_replaced_or_renamed_file_is_noticed_when_the_path_is_looked_at(tmp_path, monkeypatch, leave):
+def test_a_renamed_file_is_noticed_at_once(tmp_path):
+    segment = Segment.create(tmp_path, 0)
+    segment.append(b"line\n")
+    segment.path.rename(tmp_path / "moved")
+    with pytest.raises(OSError, match="unlinked"):
+        segment.append(b"line\n")
+
+
+def test_a_replaced_file_is_noticed_when_the_path_is_looked_at(tmp_path, monkeypatch):
     segment = Segment.create(tmp_path, 0)
     segment.path.rename(tmp_path / "moved")
-    if leave == "another file":
-        segment.path.write_bytes(b"")
+    segment.path.write_bytes(b"")
     segment.append(b"not looked at yet\n")
     monkeypatch.setattr(module, "PATH_CHECK_SECONDS", 0)
     with pytest.raises(OSError, match="replaced"):

@@ -6,7 +6,7 @@ import pytest
 from scripted_upstream import OK, answering, scripted, settle
 
 from gateway.ingress.upstream_response import HIGH
-from gateway.model.errors import Fault
+from gateway.model.errors import Fault, Unreadable
 
 HOST = [(b"Host", b"shop.example")]
 MEGABYTE = b"m" * 1024 * 1024
@@ -129,3 +129,16 @@ async def test_aborted_response_ends_its_connection_and_a_complete_one_does_not(
         assert pool.stats.open == 0
         with pytest.raises(Fault):
             await anext(response)
+
+
+async def test_a_complete_body_is_taken_at_once_and_held_to_the_limit():
+    async with scripted(answering(OK)) as server:
+        pool = server.pool()
+        response = await pool.request("GET", b"/", HOST)
+        assert response.complete
+        with pytest.raises(Unreadable) as caught:
+            response.take_whole(1)
+        assert caught.value.posture == "over_size"
+        assert (await pool.request("GET", b"/", HOST)).take_whole(2) == b"ok"
+        assert server.connections == 1
+        pool.abort()
