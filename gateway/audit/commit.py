@@ -124,14 +124,49 @@ class GroupWriter:
         group, segment = self._assembled, self._segment
         assert group is not None
         assert segment is not None
-        self._assembled = None
         try:
             segment.append(group.data)
         except OSError:
-            self._unwritten = group
-            segment.abandon()
-            self._dead, self._segment, self._needs_open = segment, None, True
+            self.fail()
             raise
+        self._written()
+
+    def begin(self) -> int | None:
+        """Write the assembled group without waiting; gives what to sync, None where only `write` will do.
+
+        Raises:
+            OSError: as `write`.
+        """
+        assert self._assembled is not None
+        assert self._segment is not None
+        try:
+            return self._segment.begin(self._assembled.data)
+        except OSError:
+            self.fail()
+            raise
+
+    def complete(self) -> None:
+        """The sync that followed `begin` succeeded. Raises OSError as `write`."""
+        assert self._assembled is not None
+        assert self._segment is not None
+        try:
+            self._segment.complete(len(self._assembled.data))
+        except OSError:
+            self.fail()
+            raise
+        self._written()
+
+    def fail(self) -> None:
+        """The assembled group may be on the device or not: give its file up and owe its bytes."""
+        group, segment = self._assembled, self._segment
+        assert segment is not None
+        self._assembled, self._unwritten = None, group
+        segment.abandon()
+        self._dead, self._segment, self._needs_open = segment, None, True
+
+    def _written(self) -> None:
+        group, self._assembled = self._assembled, None
+        assert group is not None
         self._head = group.head
         self.records += group.records
         self.size = group.head.size + 1

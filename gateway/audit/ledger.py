@@ -26,6 +26,7 @@ from queue import SimpleQueue
 from typing import Self
 
 from gateway.audit.commit import GroupWriter, Record
+from gateway.audit.kernel_sync import KernelSync
 from gateway.audit.lines import LONGEST_LINE, Signer
 from gateway.audit.recovery import refuse
 from gateway.audit.slot import open_slot
@@ -62,10 +63,11 @@ class _Batch:
 class Ledger:
     """One slot's log. All methods but `open` belong to one event loop."""
 
-    def __init__(self, writer: GroupWriter, lock: int, timeout: float) -> None:
+    def __init__(self, writer: GroupWriter, lock: int, timeout: float, kernel: KernelSync | None) -> None:
         self._writer = writer
         self._lock = lock
         self._timeout = timeout
+        self._kernel = kernel
         self._queue: SimpleQueue[_Batch | None] = SimpleQueue()
         self._gathering: _Batch | None = None
         self._writing: _Batch | None = None
@@ -107,7 +109,7 @@ class Ledger:
             segment_bytes=segment_bytes,
             segment_seconds=segment_seconds,
         )
-        return cls(writer, lock, timeout)
+        return cls(writer, lock, timeout, KernelSync.open())
 
     @property
     def size(self) -> int:
@@ -131,7 +133,7 @@ class Ledger:
         """
         loop = self._loop
         if loop is None:
-            loop = self._loop = asyncio.get_running_loop()
+            loop = self._attach()
         future: asyncio.Future[int] = loop.create_future()
         if self._late or self._closed:
             _fail(future, _LATE if self._late else "the ledger is closed")
@@ -146,6 +148,12 @@ class Ledger:
         batch.futures.append(future)
         return future
 
+    def _attach(self) -> asyncio.AbstractEventLoop:
+        loop = self._loop = asyncio.get_running_loop()
+        if self._kernel is not None:
+            loop.add_reader(self._kernel.descriptor, self._synced)
+        return loop
+
     async def close(self) -> None:
         """Write what waits, a `close` record and a checkpoint, seal the segment, give up the slot.
 
@@ -155,7 +163,7 @@ class Ledger:
         if self._closed:
             return
         self._closed = True
-        loop = self._loop = asyncio.get_running_loop()
+        loop = self._loop or self._attach()
         self._ended = loop.create_future()
         if self._writing is None:
             self._go_on()
@@ -167,6 +175,8 @@ class Ledger:
             for timer in (self._timer, self._probe_timer):
                 if timer is not None:
                     timer.cancel()
+            if self._kernel is not None:
+                loop.remove_reader(self._kernel.descriptor)
         if not clean:
             raise refuse("the close record could not be written")
 
@@ -213,7 +223,47 @@ class Ledger:
         if batch.records and self._writer.ready():
             batch.first = self._writer.assemble(batch.records)
             batch.assembled = True
+            if self._kernel is not None and self._begins(batch, self._kernel):
+                return
         self._queue.put(batch)
+
+    def _begins(self, batch: _Batch, kernel: KernelSync) -> bool:
+        """Whether the group's end is in sight: the kernel syncs it, or it has failed."""
+        try:
+            descriptor = self._writer.begin()
+        except OSError:
+            self._fails(batch)
+            return True
+        if descriptor is None:
+            return False
+        try:
+            kernel.start(descriptor)
+        except OSError:
+            return False  # what was written is written again, and synced, by the thread
+        return True
+
+    def _synced(self) -> None:
+        """The kernel is done with the group that is being written."""
+        batch, kernel = self._writing, self._kernel
+        assert batch is not None
+        assert kernel is not None
+        try:
+            kernel.result()
+        except OSError:
+            self._writer.fail()
+            self._fails(batch)
+            return
+        try:
+            self._writer.complete()
+        except OSError:
+            self._fails(batch)
+        else:
+            self._release(batch)
+
+    def _fails(self, batch: _Batch) -> None:
+        assert self._loop is not None
+        batch.failed = True
+        self._loop.call_soon(self._release, batch)
 
     def _expire(self) -> None:
         """Fail what has waited too long, and come back when the next one is due.
@@ -292,6 +342,8 @@ class Ledger:
         except OSError:
             clean = False
             self._writer.abandon()
+        if self._kernel is not None:
+            self._kernel.close()
         os.close(self._lock)
         self._call(self._end, clean)
 

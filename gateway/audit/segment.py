@@ -9,6 +9,7 @@ wait for the file system's journal, which halves its CPU and its latency (measur
 full disk is met at the fill, not in the middle of a group.
 """
 
+import contextlib
 import errno
 import os
 import re
@@ -90,6 +91,7 @@ class Segment:
         self._length = 0
         self.born = time.monotonic()
         self._fd = fd
+        self._unsynced = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
         self._checked = self.born
         status = os.fstat(fd)
         self._identity = (status.st_dev, status.st_ino)
@@ -120,6 +122,21 @@ class Segment:
         self._check()
         self.size = end
 
+    def begin(self, data: bytes) -> int | None:
+        """Write without waiting for the device; gives the descriptor to sync, None where zeros have to be filled first.
+
+        `complete` must follow once the sync is over.
+        """
+        if self.size + len(data) > self._length:
+            return None
+        write_all(self._unsynced, data, self.size)
+        return self._unsynced
+
+    def complete(self, size: int) -> None:
+        """The bytes that `begin` wrote are on the device: check that they are still under this segment's name."""
+        self._check()
+        self.size += size
+
     def finish(self) -> None:
         """Cut the zeros off and close: nothing will be added."""
         os.ftruncate(self._fd, self.size)
@@ -145,12 +162,11 @@ class Segment:
 
     def abandon(self) -> None:
         """Close the descriptor; errors of a file that is given up have nobody to tell."""
-        fd, self._fd = self._fd, -1
-        if fd >= 0:
-            try:
-                os.close(fd)
-            except OSError:
-                return
+        open_ones, self._fd, self._unsynced = (self._fd, self._unsynced), -1, -1
+        for fd in open_ones:
+            if fd >= 0:
+                with contextlib.suppress(OSError):
+                    os.close(fd)
 
     def discard(self) -> None:
         """Remove the file if it is still ours. Only for a segment that holds nothing acknowledged."""

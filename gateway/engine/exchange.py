@@ -44,6 +44,9 @@ from gateway.model.words import Direction, Kind, Mode, Posture, Reason
 from gateway.policy.policy import Route
 from gateway.policy.router import RouteMatch
 
+_DERIVED_AT_MOST = 32
+"""Routes that one connection asks with the same header fields, for which the outcome is kept."""
+
 
 class Exchange:
     """The life of one request and its answer; see the module's text for the order of calls."""
@@ -269,6 +272,8 @@ class Exchange:
         done = derived.get((plan.record, answer.tag))
         if not isinstance(done, RewrittenHeaders):
             headers = request_fields(self.head.headers, self._suffix, answer.tag, reads_answer=plans.reads_body)
+            if len(derived) >= _DERIVED_AT_MOST:
+                derived.clear()
             done = derived[plan.record, answer.tag] = rewrite_headers(plan, headers)
         return done
 

@@ -67,6 +67,7 @@ ANSWERS: dict[str, Answer] = {
     "too_many_connections": Answer(
         429, 429, "Too many connections", "Too many connections from one address.", retry=True
     ),
+    "consent_changed": Answer(503, 503, "Consent changed", "Consent changed while the request waited.", retry=True),
     "draining": Answer(503, 503, "Shutting down", "The gateway is stopping.", retry=True),
     "loop_detected": Answer(508, 508, "Loop detected", "The request has passed this gateway before."),
     "upstream_unreachable": Answer(502, 502, "Upstream unreachable", "The service cannot be reached.", retry=True),

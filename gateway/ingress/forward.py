@@ -128,6 +128,7 @@ class _Exchange:
             content_length=length,
             strict_singletons=not passage.passes_over_limit,
             upgrade=bool(wire.websocket_key),
+            still=passage.still_stands if passage.depends_on_consent else None,
         )
         if response.upgraded is not None:
             return await self._switch(passage, response, wire)

@@ -35,7 +35,8 @@ class HeaderBlock(msgspec.Struct, gc=False):
 
     Clients repeat their fields from request to request, so a connection keeps the block of its last
     request: equal fields are not judged again, and go on as the very same `onward`. `sent` is the
-    like for the upstream's side: the admitted fields last sent and how they were written.
+    like for the upstream's side: the admitted fields last sent and how they were written. `derived`
+    is where the layers above keep what they work out from `onward`.
     """
 
     lines: HeaderPairs
@@ -50,6 +51,7 @@ class HeaderBlock(msgspec.Struct, gc=False):
     upgrade: bool
     has_body: bool
     sent: tuple[HeaderPairs, FieldBlock] | None = None
+    derived: dict[object, object] = msgspec.field(default_factory=dict)
 
 
 def read_fields(lines: HeaderPairs, limits: Limits, *, legacy: bool, trusted: bool) -> HeaderBlock:

@@ -143,11 +143,6 @@ def _nominated(headers: Sequence[tuple[bytes, bytes]], names: list[bytes]) -> fr
     return frozenset([option.strip(b" \t") for option in options.split(b",")]) - NEVER_NOMINATED
 
 
-def via_value(version: bytes, pseudonym: bytes, existing: Iterable[bytes] = ()) -> bytes:
-    """One Via value: those that came, in order, then this hop, as which `version` ("1.1") was received."""
-    return b", ".join((*(value for value in existing if value), version + b" " + pseudonym))
-
-
 def passed_before(existing: Iterable[bytes], pseudonym: bytes) -> bool:
     """Whether the Via values name this gateway: the request runs in a loop."""
     ours = pseudonym.lower()

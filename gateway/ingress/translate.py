@@ -72,7 +72,7 @@ def read_head(
     target, authority = read_target(method, message.path.encode("utf-8", "surrogateescape"))
     if authority is None and block.authority is not None and not block.upgrade and method != "OPTIONS":
         host = host_of(block.authority, scheme)
-        head = RequestHead(method, target, host, block.onward, scheme, peer, block.has_body)
+        head = RequestHead(method, target, host, block.onward, scheme, peer, block.has_body, block.derived)
         # aiohttp's parser loses what follows an upgrade that it does not know in the same piece of input.
         return WireRequest(head, block, not message.should_close and not message.upgrade, block.authority)
     return _read_uncommon(message, block, target, authority, scheme=scheme, peer=peer, trusted=trusted)

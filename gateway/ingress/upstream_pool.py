@@ -8,7 +8,7 @@ import asyncio
 import ssl
 import weakref
 from collections import deque
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
 import msgspec
 
@@ -22,7 +22,6 @@ from gateway.model.errors import Fault, Source
 from gateway.model.limits import Limits
 
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
-_IDEMPOTENT = _SAFE | {"TRACE", "PUT", "DELETE"}
 
 
 class PoolStats(msgspec.Struct, frozen=True):
@@ -65,9 +64,9 @@ class UpstreamPool:
         body: bytes | AsyncIterator[bytes] | None = None,
         *,
         content_length: int | None = None,
-        replayable: bool | None = None,
         strict_singletons: bool = False,
         upgrade: bool = False,
+        still: Callable[[], bool] | None = None,
     ) -> UpstreamResponse:
         """Send one request and return its final response as soon as the head is here.
 
@@ -76,18 +75,18 @@ class UpstreamPool:
         iterator is sent with `content_length` if that is known, else chunked, and goes on while a
         2xx response already arrives; any other early response stops it.
 
-        `replayable` says whether the request may be sent again where its connection turns out to
-        have been closed meanwhile: None means GET, HEAD and OPTIONS; True adds TRACE, PUT and
-        DELETE; no other method and no iterator is ever sent twice (RFC 9110 section 9.2.2).
-        `strict_singletons` refuses a response that repeats Content-Type, Location, ETag or
-        Content-Disposition. `upgrade` asks for a WebSocket and lets a 101 through.
+        GET, HEAD and OPTIONS without an iterator are sent once more where their connection turns
+        out to have been closed meanwhile (RFC 9110 section 9.2.2). `strict_singletons` refuses a
+        response that repeats Content-Type, Location, ETag or Content-Disposition. `upgrade` asks
+        for a WebSocket and lets a 101 through. `still` is asked right before the first byte goes,
+        however long that took: False means that it must not.
 
         Cancelling the caller closes the connection at once.
 
         Raises:
-            Fault: upstream_unreachable, upstream_tls, upstream_timeout, upstream_broken,
-                upstream_overloaded; internal_error for a request that cannot be written. What the
-                body's iterator raises passes through.
+            Fault: consent_changed, where `still` says no; upstream_unreachable, upstream_tls,
+                upstream_timeout, upstream_broken, upstream_overloaded; internal_error for a request
+                that cannot be written. What the body's iterator raises passes through.
         """
         self._requests += 1
         stream = None
@@ -107,14 +106,15 @@ class UpstreamPool:
                 connection = None if fresh else self._take_idle()
                 if connection is None:
                     connection = await self._acquire(fresh=fresh)
+                if still is not None:
+                    self._check(still, connection)
                 waiter = connection.send(start, is_head=method == "HEAD", strict=strict_singletons, upgrade=upgrade)
                 if stream is not None:
                     connection.send_body(stream, content_length)
                 try:
                     return await waiter
                 except Dropped:
-                    repeatable = stream is None and _repeatable(method, replayable)
-                    if fresh or not connection.served or not repeatable:
+                    if fresh or not connection.served or stream is not None or method not in _SAFE:
                         raise
                     self._retries += 1
                     fresh = True
@@ -124,6 +124,11 @@ class UpstreamPool:
         except Fault:
             self._faults += 1
             raise
+
+    def _check(self, still: Callable[[], bool], connection: UpstreamConnection) -> None:
+        if not still():
+            self.take_back(connection)
+            raise Fault("consent_changed", Source.GATEWAY, "consent changed while the request waited")
 
     @property
     def stats(self) -> PoolStats:
@@ -334,10 +339,6 @@ class UpstreamPools:
         """As `UpstreamPool.abort`, for all."""
         for pool in self._pools.values():
             pool.abort()
-
-
-def _repeatable(method: str, replayable: bool | None) -> bool:
-    return replayable is not False and method in (_IDEMPOTENT if replayable else _SAFE)
 
 
 def _overloaded() -> Fault:

@@ -178,6 +178,11 @@ class Passage:
                 return step
             state = consent.state(subject)
 
+    @property
+    def depends_on_consent(self) -> bool:
+        """Whether what was decided last could fall with what a person decides."""
+        return self._state is not None
+
     def still_stands(self) -> bool:
         """Whether what was decided last still is what this person's consents say; asked right before bytes leave.
 

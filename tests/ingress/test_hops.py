@@ -16,7 +16,6 @@ from gateway.ingress.hops import (
     passed_before,
     strip_hop_by_hop,
     strip_request,
-    via_value,
 )
 
 
@@ -120,18 +119,6 @@ def test_end_to_end_fields_stay_as_they_are(headers):
 
 
 @pytest.mark.parametrize(
-    ("existing", "expected"),
-    [
-        ((), b"1.1 pgw"),
-        ((b"1.0 fred",), b"1.0 fred, 1.1 pgw"),
-        ((b"1.0 fred", b"", b"1.1 p.example.net (Apache/1.1)"), b"1.0 fred, 1.1 p.example.net (Apache/1.1), 1.1 pgw"),
-    ],
-)
-def test_via(existing, expected):
-    assert via_value(b"1.1", b"pgw", existing) == expected
-
-
-@pytest.mark.parametrize(
     ("existing", "loop"),
     [
         ((), False),
@@ -149,7 +136,7 @@ def test_via(existing, expected):
 )
 def test_loop(existing, loop):
     assert passed_before(existing, b"pgw") is loop
-    assert passed_before((via_value(b"1.1", b"pgw", existing),), b"pgw")
+    assert passed_before((*existing, b"1.1 pgw"), b"pgw")
 
 
 APPEND = Forwarding(mode=ForwardedMode.APPEND)

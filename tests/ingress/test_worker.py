@@ -154,7 +154,7 @@ async def test_it_serves_reports_and_ends_with_its_ledger_closed(bench):
     last = await member.ask(Drain(), PATIENCE)
     assert isinstance(last, Status)
     assert await member.exit_status() == 0
-    assert bench.kinds() == ["open", "policy", "collect", "close"]
+    assert bench.kinds() == ["open", "policy", "collect", "count", "close"]
 
 
 async def test_a_policy_is_recorded_before_it_is_in_force(bench):
