@@ -5,9 +5,11 @@ it, were written and synced. **Limits.** A record may be in the log although its
 log may overstate, never understate).
 
 Life of a record: `commit` adds it to the batch that gathers. The loop makes the batch a signed group,
-which only computes; the commit thread writes it, which only waits for the device; one call back into
-the loop resolves the futures and starts the next group. One group is under way at a time, and the next
-gathers meanwhile.
+which only computes, and puts it into the page cache; the kernel syncs it (`kernel_sync`) and wakes the
+loop, which resolves the futures and starts the next group. One group is under way at a time, and the
+next gathers meanwhile. What may wait for the device otherwise (filling a file ahead, rotation, all that
+follows a failure, and everything where the kernel offers no asynchronous sync) is done by the commit
+thread.
 
 **Pace.** A record that comes alone is written at once. When the last group held several, the next one
 waits as long as each turn of the loop brings further records, until it has `PACE_RECORDS` or its first

@@ -12,8 +12,6 @@ The driver reads bytes, clock and stores; the exchange says what is to happen::
 The same engine serves traffic, `explain`, `test` and `diff`.
 """
 
-from collections.abc import Callable
-
 import msgspec
 
 from gateway.documents.document import open_body
@@ -162,7 +160,7 @@ class Exchange:
             decision = plans.decide(facts, strip=strip)
         if self.observes:
             return self._observe(decision, head.target, head.headers)
-        done = self._run(decision, head.target, lambda plan: self._request_headers(plan, facts))
+        done = self._run(decision, head.target, facts)
         if isinstance(done, Refuse):
             return done
         body = b"" if strip and head.has_body and done.body is None else done.body
@@ -183,7 +181,7 @@ class Exchange:
             decision = plans.decide(self._with_signals(facts), strip=strip)
         if self.observes:
             return self._observe(decision, b"", head.headers, head.status)
-        done = self._run(decision, b"", lambda plan: rewrite_headers(plan, head.headers))
+        done = self._run(decision, b"", facts)
         if isinstance(done, Refuse):
             return done
         recorded = self._needs_record(done.counts) and not strip
@@ -248,14 +246,16 @@ class Exchange:
         out = Outgoing(headers, received, target, status)
         return Send(out, decision, counts, self._needs_record(counts), self._passed_over)
 
-    def _run(
-        self, decision: Decision, target: bytes, headers: Callable[[Plan], RewrittenHeaders]
-    ) -> Rewritten | Refuse:
+    def _run(self, decision: Decision, target: bytes, facts: Facts) -> Rewritten | Refuse:
         plan = decision.plan
         if plan.refused is not None:
             return self._refuse(decision, plan.nothing, plan.refused)
         try:
-            done = rewrite(plan, target, self.match.spans, headers(plan), self._content)
+            if self._response is None:
+                headers = self._request_headers(plan, facts)
+            else:
+                headers = rewrite_headers(plan, self._response.headers)
+            done = rewrite(plan, target, self.match.spans, headers, self._content)
         except Unreadable as doubt:
             return self._refuse(decision, plan.nothing, doubt.posture)
         if plan.may_refuse:

@@ -5,6 +5,7 @@ may not is raised as `Refused`.
 """
 
 import time
+from collections.abc import Awaitable, Generator
 from enum import Enum
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,14 @@ class Refused(GatewayError):  # noqa: N818 - the word of the glossary, and no er
         self.refusal = refusal
 
 
+class _Nothing:
+    """Awaiting it is over at once."""
+
+    def __await__(self) -> Generator[None, None, None]:
+        yield from ()
+
+
+_NOTHING = _Nothing()
 ANYTIME = Facts(now=0.0)
 """For decisions that no fact can change."""
 
@@ -160,9 +169,14 @@ class Passage:
         """Decide, make the record durable, and decide anew if consent changed in the meantime (P4)."""
         if subject is not None and plans.varies_by_person:
             return await self._admit_for(subject)
-        step = self._decide(ANYTIME if plans.constant is not None and subject is None else Facts(time.time(), subject))
-        if isinstance(step, Send) and step.recorded and not await self._record(step):
-            return self._decide(Facts(time.time(), subject), strip=True)
+        facts = ANYTIME if plans.constant is not None and subject is None else Facts(time.time(), subject)
+        step = self._decide(facts)
+        if isinstance(step, Send) and step.recorded:
+            try:
+                await self._committed(step)
+            except StoreDown:
+                return self._stripped(facts)
+            self._count(recorded=True)
         return step
 
     async def _admit_for(self, subject: str) -> Step:
@@ -171,8 +185,12 @@ class Passage:
         while True:
             facts = Facts(time.time(), subject, state)
             step = self._decide(facts)
-            if isinstance(step, Send) and step.recorded and not await self._record(step):
-                return self._decide(facts, strip=True)
+            if isinstance(step, Send) and step.recorded:
+                try:
+                    await self._committed(step)
+                except StoreDown:
+                    return self._stripped(facts)
+                self._count(recorded=True)
             self._state = state
             if self.still_stands():
                 return step
@@ -199,26 +217,29 @@ class Passage:
         request = self.direction is Direction.REQUEST
         step = exchange.decide_request(facts, strip=strip) if request else exchange.decide_response(facts, strip=strip)
         if isinstance(step, Send) and (strip or not step.recorded):
-            self._gateway.services.metrics.message(exchange.route.name, self.direction, False)
+            self._count(recorded=False)
         return step
 
-    async def _record(self, step: Send) -> bool:
-        """Make the record durable; False where it cannot be, and the rules then want everything stripped.
+    def _count(self, *, recorded: bool) -> None:
+        self._gateway.services.metrics.message(self.exchange.route.name, self.direction, recorded)
 
-        Raises:
-            StoreDown: there can be no record, and the posture is `block`.
-        """
+    def _committed(self, step: Send) -> Awaitable[object]:
+        """Done when the record is durable; raises StoreDown where it cannot be."""
         services = self._gateway.services
         exchange = self.exchange
-        if services.ledger is not None:
-            try:
-                await services.ledger.commit(*exchange.entry(step, self._gateway.moments.now(exchange.request_id)))
-            except StoreDown:
-                if exchange.route.postures[Posture.AUDIT_UNAVAILABLE] != "strip":
-                    raise
-                return False
-        services.metrics.message(exchange.route.name, self.direction, True)
-        return True
+        if services.ledger is None:
+            return _NOTHING
+        return services.ledger.commit(*exchange.entry(step, self._gateway.moments.now(exchange.request_id)))
+
+    def _stripped(self, facts: Facts) -> Step:
+        """What may go without a record: nothing personal, where the rules want that.
+
+        Raises:
+            StoreDown: the posture is `block`.
+        """
+        if self.exchange.route.postures[Posture.AUDIT_UNAVAILABLE] != "strip":
+            raise StoreDown(Posture.AUDIT_UNAVAILABLE, "the record cannot be written")
+        return self._decide(facts, strip=True)
 
     def _outgoing(self, step: Step) -> Outgoing:
         if isinstance(step, Send):
