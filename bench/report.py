@@ -2,6 +2,7 @@
 
 import os
 import platform
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,14 @@ def machine() -> dict[str, object]:
         if line.startswith("model name"):
             model = line.partition(":")[2].strip()
             break
-    return {"cpu": model, "cores": len(os.sched_getaffinity(0)), "kernel": platform.release(), "load": os.getloadavg()}
+    python = f"{platform.python_version()} ({sys.base_prefix})"
+    return {
+        "python": python,
+        "cpu": model,
+        "cores": len(os.sched_getaffinity(0)),
+        "kernel": platform.release(),
+        "load": os.getloadavg(),
+    }
 
 
 def show(found: dict[str, Any]) -> None:
@@ -26,6 +34,7 @@ def show(found: dict[str, Any]) -> None:
     host = found["machine"]
     pinned = "server pinned to one core" if host["cores"] > 1 else "one core for all"
     console.print(f"\n{host['cpu']}, {host['cores']} cores, {pinned}; load average {host['load'][0]:.1f}")
+    console.print(f"Python {host['python']}")
     for size in found["medians"]:
         console.print(_bodies(size, found))
     console.print(_blob(found["blob"]))

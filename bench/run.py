@@ -17,7 +17,7 @@ import nginx_conf
 import open_loop
 import peers
 import report
-from processes import Server, cores, cpu_seconds, free_port, resident_bytes
+from process_tree import Server, cores, cpu_seconds, free_port, resident_bytes
 from streaming import stream_blob
 
 HERE = Path(__file__).parent

@@ -4,7 +4,7 @@ import http.client
 import threading
 import time
 
-from processes import Server, cpu_seconds, resident_bytes
+from process_tree import Server, cpu_seconds, resident_bytes
 
 INTERVAL = 0.02
 

@@ -108,7 +108,7 @@ def test_who_has_to_wait_is_counted_from_when_it_was_due(coded):
 
 
 def test_cpu_and_memory_of_a_process_with_children_are_added_up():
-    import processes
+    import process_tree
 
     burn = "import time\nend = time.process_time() + 0.3\nwhile time.process_time() < end: pass\n"
     child = burn + "time.sleep(60)"
@@ -116,27 +116,27 @@ def test_cpu_and_memory_of_a_process_with_children_are_added_up():
     with subprocess.Popen([sys.executable, "-c", parent]) as process:
         try:
             deadline = time.monotonic() + 20
-            while processes.cpu_seconds(process.pid) < 0.6 and time.monotonic() < deadline:
+            while process_tree.cpu_seconds(process.pid) < 0.6 and time.monotonic() < deadline:
                 time.sleep(0.05)
-            pids = processes.tree(process.pid)
+            pids = process_tree.tree(process.pid)
             assert len(pids) == 2
-            assert processes.cpu_seconds(process.pid) >= 0.6
-            assert processes.resident_bytes(process.pid) > processes.resident_bytes(pids[1]) > 1_000_000
+            assert process_tree.cpu_seconds(process.pid) >= 0.6
+            assert process_tree.resident_bytes(process.pid) > process_tree.resident_bytes(pids[1]) > 1_000_000
         finally:
-            for pid in reversed(processes.tree(process.pid)):
+            for pid in reversed(process_tree.tree(process.pid)):
                 subprocess.run(["kill", str(pid)], check=False)
 
 
 def test_the_plain_aiohttp_peer_strips(tmp_path):
     import bodies
-    import processes
+    import process_tree
 
     (tmp_path / "one.json").write_text(json.dumps(bodies.document(900)))
-    files, port = processes.free_port(), processes.free_port()
+    files, port = process_tree.free_port(), process_tree.free_port()
     serving = [sys.executable, "-m", "http.server", str(files), "--bind", "127.0.0.1", "--directory", str(tmp_path)]
     proxying = [sys.executable, str(BENCH / "aiohttp_proxy.py"), str(port), f"http://127.0.0.1:{files}"]
-    upstream = processes.Server(serving, port=files, log=tmp_path / "files.log", core=None)
-    proxy = processes.Server(proxying, port=port, log=tmp_path / "proxy.log", core=None)
+    upstream = process_tree.Server(serving, port=files, log=tmp_path / "files.log", core=None)
+    proxy = process_tree.Server(proxying, port=port, log=tmp_path / "proxy.log", core=None)
     try:
         upstream.wait(20)
         proxy.wait(20)

@@ -1,0 +1,26 @@
+"""Prints the fastest Python at hand: one built without profile-guided optimisation costs a tenth to a fifth more.
+
+Distributions and the container image build theirs with it; sysconfig does not tell, so a short loop has to.
+"""
+
+import shutil
+import subprocess
+import sys
+
+CANDIDATES = ("python3", "python3.11", "python3.12", "python3.13", "python3.14", "/usr/bin/python3", sys.executable)
+LOOP = """
+import ensurepip, sys, timeit
+if sys.version_info < (3, 11): sys.exit(1)
+def walk(items):
+    return {key: len(value) for key, value in items if value}
+items = [(str(n), "x" * n) for n in range(50)]
+print(min(timeit.repeat(lambda: walk(items), number=4000, repeat=5)))
+"""
+
+
+def seconds(program: str) -> float:
+    ran = subprocess.run([program, "-c", LOOP], capture_output=True, text=True, check=False)
+    return float(ran.stdout) if ran.returncode == 0 else float("inf")
+
+
+print(min(dict.fromkeys(found for name in CANDIDATES if (found := shutil.which(name))), key=seconds))
