@@ -11,10 +11,16 @@ CANDIDATES = ("python3", "python3.11", "python3.12", "python3.13", "python3.14",
 LOOP = """
 import ensurepip, sys, timeit
 if sys.version_info < (3, 11): sys.exit(1)
-def walk(items):
-    return {key: len(value) for key, value in items if value}
-items = [(str(n), "x" * n) for n in range(50)]
-print(min(timeit.repeat(lambda: walk(items), number=4000, repeat=5)))
+class Thing:
+    __slots__ = ("value",)
+    def __init__(self, value): self.value = value
+    def get(self): return self.value
+async def work(thing): return thing.get()
+def run():
+    for number in range(200):
+        try: work(Thing(number)).send(None)
+        except StopIteration: pass
+print(min(timeit.repeat(run, number=100, repeat=9)))
 """
 
 
