@@ -31,7 +31,9 @@ def open_slot(
         StoreDown: AUDIT_UNAVAILABLE; as `Ledger.open`.
     """
     try:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # `mode` is for the last name only, and the folder of all slots is nobody else's business either.
+        directory.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        directory.mkdir(mode=0o700, exist_ok=True)
         lock = claim(directory)
     except OSError as error:
         raise refuse(f"the slot cannot be claimed ({error.strerror})") from None
