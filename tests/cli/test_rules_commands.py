@@ -51,6 +51,7 @@ def test_check_prints_twelve_mistakes_with_line_and_column_at_once():
 
     found = json.loads(result.stdout)["diagnostics"]
     errors = [each for each in found if each["severity"] == "error"]
+    assert len(found) == 12
     assert result.returncode == 2
     assert len(errors) == 12
     assert all(each["line"] > 0 and each["column"] > 0 and each["hint"] for each in errors)
