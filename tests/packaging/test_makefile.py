@@ -1,3 +1,4 @@
+import os
 import re
 import shutil
 import subprocess
@@ -10,7 +11,10 @@ pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="make is no
 
 
 def planned(*words, cwd=ROOT):
-    done = subprocess.run(["make", "-n", *words], cwd=cwd, capture_output=True, text=True, check=False)
+    # Run by `make test`, the inner make would otherwise announce its directory and take over options.
+    outside = {name: value for name, value in os.environ.items() if not name.startswith("MAKE") and name != "MFLAGS"}
+    command = ["make", "--no-print-directory", "-n", *words]
+    done = subprocess.run(command, cwd=cwd, env=outside, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
