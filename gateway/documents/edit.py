@@ -55,16 +55,18 @@ class Edited(msgspec.Struct, frozen=True, gc=False):
     unlisted: int = 0
 
 
-class PartEdit(msgspec.Struct, frozen=True):
+class PartEdit(msgspec.Struct, frozen=True, eq=False):
     """All edits for one part of a message (its body, query, cookies or headers).
 
     `fields` hold only addresses of that part; `size` is the number of fields of the whole plan, so
-    that counts of several parts can be added up.
+    that counts of several parts can be added up. `compiled` is where the reader of the part keeps
+    what it makes of the fields, once, for as long as the plan lives.
     """
 
     fields: tuple[FieldEdit, ...]
     rest: Rest
     size: int
+    compiled: list[object] = msgspec.field(default_factory=list)
 
     @property
     def reads(self) -> bool:

@@ -176,15 +176,14 @@ class Automaton:
 
 
 _MOST_KEPT = 4096
-_edits: dict[int, tuple[PartEdit, Automaton]] = {}
 _reads: dict[str, Automaton] = {}
 
 
 def automaton_of(edit: PartEdit) -> Automaton:
     """The automaton for the body addresses of `edit`, compiled once per PartEdit object."""
-    known = _edits.get(id(edit))
-    if known is not None and known[0] is edit:
-        return known[1]
+    for known in edit.compiled:
+        if isinstance(known, Automaton):
+            return known
     fields = [field for field in edit.fields if field.address.place is Place.BODY]
     automaton = Automaton(
         [field.address for field in fields],
@@ -192,9 +191,7 @@ def automaton_of(edit: PartEdit) -> Automaton:
         [field.index for field in fields],
         edit.size,
     )
-    if len(_edits) >= _MOST_KEPT:
-        _edits.clear()
-    _edits[id(edit)] = (edit, automaton)
+    edit.compiled.append(automaton)
     return automaton
 
 

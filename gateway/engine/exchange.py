@@ -269,12 +269,14 @@ class Exchange:
         plans = self.response_plans
         answer = (plans.constant or plans.decide(facts)).plan
         derived = self.head.derived
-        done = derived.get((plan.record, answer.tag))
+        # Where the plan touches no field, all routes of one kind share the outcome.
+        key = (plan.record if plan.edits_headers else plan.size, answer.tag, plans.reads_body)
+        done = derived.get(key)
         if not isinstance(done, RewrittenHeaders):
             headers = request_fields(self.head.headers, self._suffix, answer.tag, reads_answer=plans.reads_body)
             if len(derived) >= _DERIVED_AT_MOST:
                 derived.clear()
-            done = derived[plan.record, answer.tag] = rewrite_headers(plan, headers)
+            done = derived[key] = rewrite_headers(plan, headers)
         return done
 
     def _refuse(self, decision: Decision, counts: Counts, reason: Reason | Posture, index: int = -1) -> Refuse:

@@ -27,13 +27,17 @@ def test_compiled_once_for_each_edit():
     assert automaton_of(edit_of(("$.a", Retain()))) is not automaton_of(edit)
 
 
-def test_the_store_of_compiled_edits_is_bounded(monkeypatch):
+def test_what_is_compiled_lives_and_ends_with_its_edit():
+    edit = edit_of(("$.a", Retain()))
+    assert edit.compiled == []
+    automaton = automaton_of(edit)
+    assert edit.compiled == [automaton]
+
+
+def test_the_store_for_reading_is_bounded(monkeypatch):
     monkeypatch.setattr(selection, "_MOST_KEPT", 3)
-    for _ in range(10):
-        automaton_of(edit_of(("$.a", Retain())))
     for name in "abcdefgh":
         automaton_for_reading(parse_address(f"$.{name}"))
-    assert len(selection._edits) <= 3
     assert len(selection._reads) <= 3
 
 

@@ -4,6 +4,8 @@ import pytest
 from rulebook import engine, record_of, run
 
 from gateway.engine.step import Refuse, Send
+from gateway.model.facts import Facts
+from gateway.model.message import RequestHead
 from gateway.model.words import ConsentStatus
 
 JSON = ((b"Content-Type", b"application/json"),)
@@ -205,3 +207,29 @@ def test_stripping_lets_nothing_personal_pass():
     step = trial.exchange.decide_request(trial.facts, strip=True)
 
     assert step.outgoing.body == b"{}"
+
+
+def test_routes_that_share_a_header_block_keep_their_counts_apart():
+    under = engine(
+        """
+routes:
+  - name: one
+    match: {method: POST, path: /one}
+    to: shop
+    request: {fields: {$.a: {is: name, for: service}}, rest: pass}
+    response: {rest: pass}
+  - name: two
+    match: {method: POST, path: /two}
+    to: shop
+    request:
+      fields: {$.a: {is: name, for: service}, $.b: {is: name, for: service, as: block}}
+      rest: pass
+    response: {rest: pass}
+"""
+    )
+    derived: dict[object, object] = {}
+    for path, body, refused in ((b"/one", b"{}", False), (b"/two", b"{}", False), (b"/two", b'{"b":1}', True)):
+        head = RequestHead("POST", path, "shop.example", JSON, has_body=True, derived=derived)
+        exchange = under.receive(head, b"0" * 26)
+        exchange.open_request(body)
+        assert isinstance(exchange.decide_request(Facts(0.0)), Refuse) is refused
