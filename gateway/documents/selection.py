@@ -14,7 +14,7 @@ work per message does not grow with the number of addresses.
 from collections.abc import Sequence
 from typing import Final
 
-from gateway.documents.edit import Operation, PartEdit, Remove, Retain
+from gateway.documents.edit import FieldEdit, Operation, PartEdit, Remove, Retain
 from gateway.model.address import Address, Child, Descend, Every, Index, Place
 
 NOTHING: Final = 1 << 60
@@ -177,6 +177,7 @@ class Automaton:
 
 _MOST_KEPT = 4096
 _reads: dict[str, Automaton] = {}
+_shared: dict[tuple[tuple[FieldEdit, ...], int], Automaton] = {}
 
 
 def automaton_of(edit: PartEdit) -> Automaton:
@@ -184,13 +185,18 @@ def automaton_of(edit: PartEdit) -> Automaton:
     for known in edit.compiled:
         if isinstance(known, Automaton):
             return known
-    fields = [field for field in edit.fields if field.address.place is Place.BODY]
-    automaton = Automaton(
-        [field.address for field in fields],
-        [field.operation for field in fields],
-        [field.index for field in fields],
-        edit.size,
-    )
+    fields = tuple(field for field in edit.fields if field.address.place is Place.BODY)
+    # Many routes say the same: they share what is made of it, which then stays in the processor's cache.
+    automaton = _shared.get((fields, edit.size))
+    if automaton is None:
+        automaton = Automaton(
+            [field.address for field in fields],
+            [field.operation for field in fields],
+            [field.index for field in fields],
+            edit.size,
+        )
+        if len(_shared) < _MOST_KEPT:
+            _shared[fields, edit.size] = automaton
     edit.compiled.append(automaton)
     return automaton
 

@@ -24,7 +24,8 @@ def test_the_example():
 def test_compiled_once_for_each_edit():
     edit = edit_of(("$.a", Retain()))
     assert automaton_of(edit) is automaton_of(edit)
-    assert automaton_of(edit_of(("$.a", Retain()))) is not automaton_of(edit)
+    assert automaton_of(edit_of(("$.a", Retain()))) is automaton_of(edit)
+    assert automaton_of(edit_of(("$.a", Remove()))) is not automaton_of(edit)
 
 
 def test_what_is_compiled_lives_and_ends_with_its_edit():
