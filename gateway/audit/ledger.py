@@ -177,8 +177,6 @@ class Ledger:
             for timer in (self._timer, self._probe_timer):
                 if timer is not None:
                     timer.cancel()
-            if self._kernel is not None:
-                loop.remove_reader(self._kernel.descriptor)
         if not clean:
             raise refuse("the close record could not be written")
 
@@ -307,6 +305,8 @@ class Ledger:
         if self._gathering is not None:
             self._watch()
         elif self._closed:
+            if self._kernel is not None and self._loop is not None:
+                self._loop.remove_reader(self._kernel.descriptor)
             self._queue.put(None)
 
     def _probe_later(self) -> None:
