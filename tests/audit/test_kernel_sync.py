@@ -5,9 +5,9 @@ import errno
 import os
 
 import pytest
+from ledgers import open_ledger, until_healthy
 
 from gateway.audit.kernel_sync import KernelSync
-from gateway.audit.ledger import Ledger
 from gateway.model.errors import StoreDown
 
 pytestmark = pytest.mark.skipif(
@@ -15,10 +15,6 @@ pytestmark = pytest.mark.skipif(
 )
 if probe is not None:
     probe.close()
-
-
-def open_ledger(logs, **options) -> Ledger:
-    return Ledger.open(logs.slot, origin="example.org/log/w0", signer=logs.key, opened={}, **options)
 
 
 @pytest.fixture
@@ -106,8 +102,7 @@ async def test_a_sync_that_never_ends_holds_nobody_longer_than_the_timeout(logs,
     assert not ledger.healthy()
     assert ledger.commit(*logs.record("at once")).exception() is not None
     real(*held[0])
-    while not ledger.healthy():  # noqa: ASYNC110 - the ledger offers a state to look at, no event
-        await asyncio.sleep(0.01)
+    await until_healthy(ledger)
     monkeypatch.undo()
     await ledger.commit(*logs.record("after"))
     await ledger.close()

@@ -1,44 +1,12 @@
 """The ledger of processes that are killed, or whose disk is full."""
 
-import asyncio
 import os
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from gateway.audit import ledger as module
-from gateway.audit.kernel_sync import KernelSync
-from gateway.audit.ledger import Ledger
-from gateway.model.errors import StoreDown
-from gateway.model.words import Posture
-
-ORIGIN = "example.org/log/w0"
-
-
-def open_ledger(logs, **options) -> Ledger:
-    return Ledger.open(logs.slot, origin=ORIGIN, signer=logs.key, opened={"program": "test"}, **options)
-
-
-@pytest.fixture
-def by_thread(monkeypatch):
-    """As on a system whose kernel offers no asynchronous sync: the device is waited for in a thread."""
-    monkeypatch.setattr(KernelSync, "open", lambda: None)
-
-
-async def refused(future) -> str:
-    with pytest.raises(StoreDown) as caught:
-        await future
-    assert caught.value.posture is Posture.AUDIT_UNAVAILABLE
-    return caught.value.why
-
-
-async def until_healthy(ledger) -> None:
-    while not ledger.healthy():  # noqa: ASYNC110 - the ledger offers a state to look at, no event
-        await asyncio.sleep(0.01)
-
 
 CHILD = """
 import asyncio, resource, sys

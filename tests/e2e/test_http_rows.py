@@ -8,6 +8,7 @@ import brotli
 import pytest
 import zstandard
 from data_port import data_port
+from messages import ask
 from scripted_upstream import answering
 
 ROUTES = """
@@ -42,13 +43,6 @@ routes:
 JSON = b"Content-Type: application/json"
 FULL = b'{"email":"a@b.example","ssn":"078-05-1120"}'
 LEFT = b'{"email":"a@b.example"}'
-
-
-def ask(*lines: bytes, method: bytes = b"GET", target: bytes = b"/doc", body: bytes | None = None) -> bytes:
-    fields = [b"Host: shop.example", *lines]
-    if body is not None:
-        fields.append(b"Content-Length: %d" % len(body))
-    return b"%b %b HTTP/1.1\r\n%b\r\n\r\n" % (method, target, b"\r\n".join(fields)) + (body or b"")
 
 
 def reply(body: bytes, *lines: bytes, status: bytes = b"200 OK") -> bytes:

@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from data_port import data_port
+from messages import ask
 from scripted_upstream import answering
 
 from gateway.model.words import ConsentStatus
@@ -42,13 +43,6 @@ JSON = b"Content-Type: application/json"
 DAY = dt.timedelta(days=1)
 LEFT = b'{"email":"a@b.example"}'
 ANN = b"X-User: ann@example.com"
-
-
-def ask(*lines: bytes, method: bytes = b"GET", target: bytes = b"/doc", body: bytes | None = None) -> bytes:
-    fields = [b"Host: shop.example", *lines]
-    if body is not None:
-        fields.append(b"Content-Length: %d" % len(body))
-    return b"%b %b HTTP/1.1\r\n%b\r\n\r\n" % (method, target, b"\r\n".join(fields)) + (body or b"")
 
 
 def document(*lines: bytes, body: bytes = LEFT, status: bytes = b"200 OK") -> bytes:

@@ -8,30 +8,13 @@ from ipaddress import ip_network
 
 import pytest
 from data_port import data_port
+from messages import GET, HOST, JSON, answer_of, body_of, order
 from scripted_upstream import OK, answering
 
 from gateway.audit.ledger import Ledger
 from gateway.crypto.sign import SigningKey
 from gateway.ingress.hops import ForwardedFields, ForwardedMode, Forwarding
 from gateway.runtime.gateway import Passage
-
-HOST = b"Host: shop.example\r\n"
-GET = b"GET / HTTP/1.1\r\n" + HOST + b"\r\n"
-JSON = b"Content-Type: application/json\r\n"
-
-
-def order(body: bytes, *lines: bytes, target: bytes = b"/orders") -> bytes:
-    head = b"POST %b HTTP/1.1\r\n" % target + HOST + JSON + b"".join(line + b"\r\n" for line in lines)
-    return head + b"Content-Length: %d\r\n\r\n" % len(body) + body
-
-
-def answer_of(body: bytes, *lines: bytes, status: bytes = b"200 OK") -> bytes:
-    head = b"HTTP/1.1 " + status + b"\r\n" + b"".join(line + b"\r\n" for line in lines)
-    return head + b"Content-Length: %d\r\n\r\n" % len(body) + body
-
-
-def body_of(request: bytes) -> bytes:
-    return request.partition(b"\r\n\r\n")[2]
 
 
 async def test_only_listed_fields_pass_both_ways():

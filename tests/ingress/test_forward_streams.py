@@ -3,25 +3,8 @@
 import asyncio
 
 from data_port import data_port
+from messages import GET, HOST, body_of
 from scripted_upstream import OK
-
-HOST = b"Host: shop.example\r\n"
-GET = b"GET / HTTP/1.1\r\n" + HOST + b"\r\n"
-JSON = b"Content-Type: application/json\r\n"
-
-
-def order(body: bytes, *lines: bytes, target: bytes = b"/orders") -> bytes:
-    head = b"POST %b HTTP/1.1\r\n" % target + HOST + JSON + b"".join(line + b"\r\n" for line in lines)
-    return head + b"Content-Length: %d\r\n\r\n" % len(body) + body
-
-
-def answer_of(body: bytes, *lines: bytes, status: bytes = b"200 OK") -> bytes:
-    head = b"HTTP/1.1 " + status + b"\r\n" + b"".join(line + b"\r\n" for line in lines)
-    return head + b"Content-Length: %d\r\n\r\n" % len(body) + body
-
-
-def body_of(request: bytes) -> bytes:
-    return request.partition(b"\r\n\r\n")[2]
 
 
 async def test_events_flow_one_by_one():
