@@ -8,6 +8,7 @@
 PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11,\
 	$(shell command -v $(name) >/dev/null && $(name) -c 'import sys; sys.exit(sys.version_info < (3, 11))' && echo $(name))))
 VENV ?= .venv
+BENCH_VENV ?= bench/.venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
@@ -29,11 +30,11 @@ check: $(VENV)/.installed-test
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: bench/.venv/.installed bench/.venv-mitmproxy/.tried
-	bench/.venv/bin/python bench/run.py $(ARGS)
+bench: $(BENCH_VENV)/.installed bench/.venv-mitmproxy/.tried
+	$(BENCH_VENV)/bin/python bench/run.py $(ARGS)
 
 clean:
-	rm -rf $(VENV) bench/.venv bench/.venv-mitmproxy bench/results dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(BENCH_VENV) bench/.venv-mitmproxy bench/results dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 $(BIN)/python:
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed" >&2; exit 1; }
@@ -48,14 +49,14 @@ $(VENV)/.installed-test: pyproject.toml | $(BIN)/python
 	@touch $@ $(VENV)/.installed
 
 # The fastest interpreter at hand, as the container image has it, and not the one that happens to be first.
-bench/.venv/.installed: pyproject.toml | $(BIN)/python
-	"$$($(BIN)/python bench/interpreter.py)" -m venv bench/.venv
-	bench/.venv/bin/python -m pip --disable-pip-version-check --quiet install --editable .
+$(BENCH_VENV)/.installed: pyproject.toml | $(BIN)/python
+	"$$($(BIN)/python bench/interpreter.py)" -m venv $(BENCH_VENV)
+	$(BENCH_VENV)/bin/python -m pip --disable-pip-version-check --quiet install --editable .
 	@touch $@
 
 # mitmproxy pins other versions of our own dependencies, so it gets a room of its own. Where it cannot
 # be installed the bench says so and goes on without it.
-bench/.venv-mitmproxy/.tried: | bench/.venv/.installed
-	bench/.venv/bin/python -m venv bench/.venv-mitmproxy
+bench/.venv-mitmproxy/.tried: | $(BENCH_VENV)/.installed
+	$(BENCH_VENV)/bin/python -m venv bench/.venv-mitmproxy
 	-bench/.venv-mitmproxy/bin/python -m pip --disable-pip-version-check --quiet install mitmproxy
 	@touch $@

@@ -141,10 +141,15 @@ class RequestLoop(RequestHandler):
 
     async def _discard(self, payload: StreamReader) -> None:
         """Read away a body that nobody wanted, for a while: closing at once could take the answer back."""
-        with contextlib.suppress(TimeoutError, Fault, ConnectionError):
+        try:
             async with asyncio.timeout(self._lingering_time):
                 while not payload.is_eof():
                     await payload.readany()
+        except TimeoutError:
+            return
+        except (Fault, ConnectionError):
+            # The body was given up, and its client may still be sending.
+            await self.linger()
 
     def _arm_keepalive(self) -> None:
         self._next_keepalive_close_time = close_time = self._loop.time() + self._keepalive_timeout

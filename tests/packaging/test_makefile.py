@@ -32,7 +32,7 @@ CHECKS = ["--editable '.[test]'", "ruff check .", "ruff format --check", "mypy",
     ],
 )
 def test_from_nothing_each_target_does_its_steps_in_order(target, steps):
-    text = planned(target, "VENV=fresh")
+    text = planned(target, "VENV=fresh", "BENCH_VENV=fresh-bench")
 
     places = [text.find(step) for step in steps]
     assert -1 not in places
