@@ -207,7 +207,7 @@ class RequestLoop(RequestHandler):
     def _half_close(self) -> None:
         transport = self.transport
         if transport is not None and transport.can_write_eof():
-            with contextlib.suppress(OSError, NotImplementedError):
+            with contextlib.suppress(OSError):
                 transport.write_eof()
 
     def log_exception(self, *_args: Any, **details: Any) -> None:

@@ -213,8 +213,19 @@ class UpstreamPool:
             raise
 
     async def _connect(self) -> UpstreamConnection:
-        """Open a connection in the slot that the caller holds."""
+        """Open a connection in the slot that the caller holds; a slot that came to nothing is free again."""
         loop = self._loop = asyncio.get_running_loop()
+        try:
+            connection = await self._open(loop)
+        except BaseException:
+            self._free_slot()
+            raise
+        self._all.add(connection)
+        if self._timer is None:
+            self._timer = loop.call_later(self._period, self._sweep)
+        return connection
+
+    async def _open(self, loop: asyncio.AbstractEventLoop) -> UpstreamConnection:
         upstream = self.upstream
         connection = UpstreamConnection(self, self._limits, loop)
         try:
@@ -227,26 +238,16 @@ class UpstreamPool:
                     server_hostname=upstream.server_name if upstream.ssl is not None else None,
                 )
         except TimeoutError:
-            self._free_slot()
             raise Fault("upstream_timeout", Source.UPSTREAM, "connecting to the upstream took too long") from None
         except ssl.SSLError:
-            self._free_slot()
             raise Fault("upstream_tls", Source.UPSTREAM, "TLS with the upstream failed") from None
         except (OSError, UnicodeError) as error:  # the latter: a name that DNS cannot hold
-            self._free_slot()
             if upstream.ssl is not None and isinstance(error, ConnectionResetError):
                 raise Fault("upstream_tls", Source.UPSTREAM, "the upstream refused TLS") from None
             raise Fault("upstream_unreachable", Source.UPSTREAM, "the upstream cannot be reached") from None
-        except BaseException:
-            self._free_slot()
-            raise
         self._connects += 1
         if connection.closed:
-            self._free_slot()
             raise broken("the upstream ended the connection before any request")
-        self._all.add(connection)
-        if self._timer is None:
-            self._timer = loop.call_later(self._period, self._sweep)
         return connection
 
     def take_back(self, connection: UpstreamConnection) -> None:

@@ -18,7 +18,7 @@ from gateway.model.words import ConsentStatus, Posture
 from gateway.stores.event import ConsentEvent
 from gateway.stores.fold import fold, in_order
 from gateway.stores.generation import Generation
-from gateway.stores.sqlite import open_database
+from gateway.stores.sqlite import open_database, transaction
 
 _APPLICATION_ID = 0x70677731  # "pgw1"
 _CACHED_SUBJECTS = 10_000
@@ -144,16 +144,10 @@ class SqliteConsentStore:
         self._look_again_at = time.monotonic() + _LOOK_EVERY
 
     def _insert(self, event: ConsentEvent) -> None:
-        self._connection.execute("BEGIN IMMEDIATE")
-        try:
+        # Where this raises, the number stays unfinished: readers ask the database until the next write.
+        with transaction(self._connection):
             number = self._generation.begin()
             self._connection.execute(_INSERT, [getattr(event, name) for name in _COLUMNS])
-            self._connection.execute("COMMIT")
-        except BaseException:
-            # The number stays unfinished: readers ask the database until the next write.
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
-            raise
         self._generation.end(number)
 
     def _events(self, query: str, subject: str) -> list[ConsentEvent]:

@@ -8,7 +8,8 @@ Python ships with many of those.
 import os
 import sqlite3
 import stat
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
@@ -23,7 +24,7 @@ def open_database(
 ) -> sqlite3.Connection:
     """Open or create the file for the calling thread; `migrations[n]` leads from schema n to n + 1.
 
-    Statements run in autocommit mode; whoever writes says BEGIN IMMEDIATE. `busy_timeout` is in
+    Statements run in autocommit mode; whoever writes does it in a `transaction`. `busy_timeout` is in
     seconds.
 
     Raises:
@@ -39,6 +40,23 @@ def open_database(
         connection.close()
         raise
     return connection
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """Hold the write lock, and commit at the end of the block; whatever it raises rolls back.
+
+    Raises:
+        sqlite3.Error: locked too long, or not committed.
+    """
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
 
 
 def _create_private(path: Path) -> None:
@@ -68,19 +86,13 @@ def _migrate(connection: sqlite3.Connection, application_id: int, migrations: Se
     newest = len(migrations)
     if _schema_of(connection, application_id, newest) == newest:
         return
-    connection.execute("BEGIN IMMEDIATE")
-    try:
+    with transaction(connection):
         # Another process may have migrated while this one waited for the lock.
         for statements in migrations[_schema_of(connection, application_id, newest) :]:
             for statement in statements:
                 connection.execute(statement)
         connection.execute(f"PRAGMA application_id = {application_id}")
         connection.execute(f"PRAGMA user_version = {newest}")
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
 
 
 def _schema_of(connection: sqlite3.Connection, application_id: int, newest: int) -> int:
