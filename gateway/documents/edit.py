@@ -4,7 +4,7 @@ A `FieldEdit` says for one address which operation its matches get; `index` is t
 the plan, so that counts come back in that order. What no edit covers falls under `rest`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TypeAlias
 
 import msgspec
@@ -72,7 +72,3 @@ class PartEdit(msgspec.Struct, frozen=True, eq=False):
     def reads(self) -> bool:
         """Whether the part has to be read at all."""
         return bool(self.fields) or self.rest is not Rest.PASS
-
-
-def part_edit(fields: Sequence[FieldEdit], rest: Rest, size: int) -> PartEdit:
-    return PartEdit(tuple(fields), rest, size)

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 
 from gateway.crypto.keyring import KeyRing
-from gateway.documents.edit import FieldEdit, PartEdit, part_edit
+from gateway.documents.edit import FieldEdit, PartEdit
 from gateway.engine.entity import suffix_of
 from gateway.engine.record import Counts, RecordTemplate
 from gateway.model.action import Block, Drop, action_name
@@ -127,7 +127,7 @@ class Plans:
         edits = [self._edit(index, each) for index, each in enumerate(verdicts)]
         rest = {part: Rest.DROP if strip else section.rest_of(part) for part in Part}
         size = len(verdicts)
-        parts = {part: part_edit(_of(edits, _PLACES[part]), rest[part], size) for part in Part}
+        parts = {part: PartEdit(_of(edits, _PLACES[part]), rest[part], size) for part in Part}
         record = RecordTemplate(
             self.policy.digest,
             self.route,
@@ -138,7 +138,7 @@ class Plans:
         )
         blocking = tuple(index for index, each in enumerate(verdicts) if isinstance(each.action, Block))
         unresolved = any(each.reason is Reason.UNRESOLVED_SUBJECT for each in verdicts)
-        path = part_edit(_of(edits, frozenset({Place.PATH})), Rest.PASS, size)
+        path = PartEdit(_of(edits, frozenset({Place.PATH})), Rest.PASS, size)
         return Plan(
             self.route,
             self.direction,
@@ -191,5 +191,5 @@ def _stripped(found: Verdict) -> Block | Drop:
     return Block() if isinstance(found.action, Block) or found.rule.address.place is Place.PATH else Drop()
 
 
-def _of(edits: Iterable[FieldEdit], places: frozenset[Place]) -> list[FieldEdit]:
-    return [edit for edit in edits if edit.address.place in places]
+def _of(edits: Iterable[FieldEdit], places: frozenset[Place]) -> tuple[FieldEdit, ...]:
+    return tuple(edit for edit in edits if edit.address.place in places)

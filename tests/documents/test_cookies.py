@@ -1,10 +1,10 @@
+import edits
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.documents.cookies import edit_cookies, edit_set_cookies, read_cookie
-from gateway.documents.edit import Empty, FieldEdit, PartEdit, Remove, Replace, Retain
-from gateway.model.address import parse_address
+from gateway.documents.edit import Empty, Remove, Replace, Retain
 from gateway.model.errors import Unreadable
 from gateway.model.words import Posture, Rest
 
@@ -13,14 +13,7 @@ UPPER = Replace(str.upper)
 
 
 def edit_of(rest, *fields):
-    return PartEdit(
-        tuple(
-            FieldEdit(index, parse_address(f"cookie:{name}"), operation)
-            for index, (name, operation) in enumerate(fields)
-        ),
-        rest,
-        len(fields),
-    )
+    return edits.edit_of(rest, *fields, place="cookie:")
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,8 @@
+import edits
 import pytest
 
-from gateway.documents.edit import Empty, FieldEdit, PartEdit, Remove, Replace, Retain
+from gateway.documents.edit import Empty, Remove, Replace, Retain
 from gateway.documents.headers import REQUEST_PLUMBING, RESPONSE_PLUMBING, edit_headers, read_header
-from gateway.model.address import parse_address
 from gateway.model.words import Rest
 
 KEEP, DROP, BLANK = Retain(), Remove(), Empty()
@@ -18,14 +18,7 @@ HEADERS = (
 
 
 def edit_of(rest, *fields):
-    return PartEdit(
-        tuple(
-            FieldEdit(index, parse_address(f"header:{name}"), operation)
-            for index, (name, operation) in enumerate(fields)
-        ),
-        rest,
-        len(fields),
-    )
+    return edits.edit_of(rest, *fields, place="header:")
 
 
 def without(*positions):

@@ -3,23 +3,16 @@
 import json
 
 import pytest
+from edits import edit_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.documents.edit import Empty, FieldEdit, Operation, PartEdit, Remove, Replace, Retain, part_edit
+from gateway.documents.edit import Empty, FieldEdit, PartEdit, Remove, Replace, Retain
 from gateway.documents.json_body import open_json
 from gateway.model.address import Child, Descend, Every, Index, parse_address
 from gateway.model.errors import Unreadable
 from gateway.model.limits import DEFAULT_LIMITS
 from gateway.model.words import Rest
-
-
-def edit_of(rest: Rest, *fields: tuple[str, Operation]) -> PartEdit:
-    return part_edit(
-        [FieldEdit(index, parse_address(text), operation) for index, (text, operation) in enumerate(fields)],
-        rest,
-        len(fields),
-    )
 
 
 def upper(text: str) -> str:

@@ -1,11 +1,11 @@
+import edits
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.documents.edit import Empty, FieldEdit, PartEdit, Remove, Replace, Retain
+from gateway.documents.edit import Empty, Remove, Replace, Retain
 from gateway.documents.multipart_body import open_multipart
 from gateway.documents.multipart_stream import MultipartStream
-from gateway.model.address import parse_address
 from gateway.model.errors import Unreadable
 from gateway.model.limits import DEFAULT_LIMITS, Limits
 from gateway.model.words import Posture, Rest
@@ -26,13 +26,7 @@ BODY = A + B + FILE + b"--q--\r\n"
 
 
 def edit_of(rest, *fields):
-    return PartEdit(
-        tuple(
-            FieldEdit(index, parse_address(f"part:{name}"), operation) for index, (name, operation) in enumerate(fields)
-        ),
-        rest,
-        len(fields),
-    )
+    return edits.edit_of(rest, *fields, place="part:")
 
 
 def streamed(body, edit, cuts, limits=DEFAULT_LIMITS):

@@ -1,5 +1,6 @@
 from urllib.parse import parse_qsl, urlencode
 
+import edits
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,14 +18,7 @@ UPPER = Replace(str.upper)
 
 
 def edit_of(place, rest, fields):
-    return PartEdit(
-        tuple(
-            FieldEdit(index, parse_address(f"{place}:{name}"), operation)
-            for index, (name, operation) in enumerate(fields)
-        ),
-        rest,
-        len(fields),
-    )
+    return edits.edit_of(rest, *fields, place=f"{place}:")
 
 
 EDITS = [

@@ -1,8 +1,8 @@
+import edits
 import pytest
 
-from gateway.documents.edit import FieldEdit, PartEdit, Replace, Retain
+from gateway.documents.edit import Replace, Retain
 from gateway.documents.path import edit_path, read_path
-from gateway.model.address import parse_address
 from gateway.model.errors import Unreadable
 from gateway.model.words import Posture, Rest
 
@@ -11,13 +11,7 @@ SPANS = {"user": (7, 17), "order": (25, 27)}
 
 
 def edit_of(*fields):
-    return PartEdit(
-        tuple(
-            FieldEdit(index, parse_address(f"path:{name}"), operation) for index, (name, operation) in enumerate(fields)
-        ),
-        Rest.PASS,
-        len(fields),
-    )
+    return edits.edit_of(Rest.PASS, *fields, place="path:")
 
 
 def test_read():

@@ -1,20 +1,13 @@
 import pytest
+from edits import edit_of
 
-from gateway.documents.edit import Empty, FieldEdit, PartEdit, Remove, Replace, Retain
+from gateway.documents.edit import Empty, Remove, Replace, Retain
 from gateway.documents.text_body import open_text
 from gateway.model.address import parse_address
 from gateway.model.errors import Unreadable
 from gateway.model.words import Posture, Rest
 
 BODY = b"call +49 170"
-
-
-def edit_of(rest, *fields):
-    return PartEdit(
-        tuple(FieldEdit(index, parse_address(text), operation) for index, (text, operation) in enumerate(fields)),
-        rest,
-        len(fields),
-    )
 
 
 @pytest.mark.parametrize(
