@@ -7,29 +7,13 @@ import zlib
 import brotli
 import pytest
 import zstandard
-from data_port import data_port
+from data_port import REWRITTEN, data_port
 from messages import ask
 from scripted_upstream import answering
 
-ROUTES = """
-routes:
-  - name: document
-    match: {path: /doc}
-    to: shop
-    request:
-      fields: {$.email: {is: contact.email, for: service}}
-      rest: {body: drop, headers: pass, query: pass, cookies: pass}
-    response:
-      fields: {$.email: {is: contact.email, for: service}}
-      rest: {body: drop, headers: pass, cookies: pass}
-  - name: mine
-    match: {path: /mine}
-    to: shop
-    subject: {field: "header:X-User"}
-    request: {rest: pass}
-    response:
-      fields: {$.phone: {is: contact.phone_number, for: ads, otherwise: drop}}
-      rest: pass
+ROUTES = (
+    REWRITTEN
+    + """\
   - name: labelled
     match: {path: /labelled}
     to: shop
@@ -40,6 +24,7 @@ routes:
       rest: pass
   - {name: open, match: {path: /open}, to: shop, request: {rest: pass}, response: {rest: pass}}
 """
+)
 JSON = b"Content-Type: application/json"
 FULL = b'{"email":"a@b.example","ssn":"078-05-1120"}'
 LEFT = b'{"email":"a@b.example"}'

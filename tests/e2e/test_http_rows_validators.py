@@ -1,14 +1,10 @@
 """Rows of docs/http.md on validators, partial requests, caches and handshakes."""
 
 import asyncio
-import datetime as dt
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from data_port import data_port
+from certificates import write_certificate
+from data_port import REWRITTEN, data_port
 from messages import ask
 from scripted_upstream import answering
 
@@ -16,31 +12,15 @@ from gateway.model.words import ConsentStatus
 from gateway.runtime.settings import Tls
 from gateway.stores.event import ConsentEvent, new_event_id, now_microseconds
 
-ROUTES = """
-routes:
-  - name: document
-    match: {path: /doc}
-    to: shop
-    request:
-      fields: {$.email: {is: contact.email, for: service}}
-      rest: {body: drop, headers: pass, query: pass, cookies: pass}
-    response:
-      fields: {$.email: {is: contact.email, for: service}}
-      rest: {body: drop, headers: pass, cookies: pass}
-  - name: mine
-    match: {path: /mine}
-    to: shop
-    subject: {field: "header:X-User"}
-    request: {rest: pass}
-    response:
-      fields: {$.phone: {is: contact.phone_number, for: ads, otherwise: drop}}
-      rest: pass
+ROUTES = (
+    REWRITTEN
+    + """\
   - {name: read, match: {method: GET, path: /split}, to: shop, request: {rest: pass},
      response: {fields: {$.ssn: {is: government_id, for: service, as: drop}}, rest: pass}}
   - {name: write, match: {method: PUT, path: /split}, to: shop, request: {rest: pass}, response: {rest: pass}}
 """
+)
 JSON = b"Content-Type: application/json"
-DAY = dt.timedelta(days=1)
 LEFT = b'{"email":"a@b.example"}'
 ANN = b"X-User: ann@example.com"
 
@@ -125,13 +105,7 @@ async def test_row_27_who_used_an_unknown_coding_learns_the_known_ones():
 
 
 async def test_row_50_a_tls_handshake_has_a_deadline(tmp_path):
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "shop.example")])
-    now = dt.datetime.now(dt.UTC)
-    builder = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), now, now + DAY)
-    pem, private = tmp_path / "cert.pem", tmp_path / "key.pem"
-    pem.write_bytes(builder.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM))
-    private.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    pem, private = write_certificate(tmp_path, "shop.example")
     async with under_limits(Tls(certificate=str(pem), key=str(private)), header_timeout=0.1) as port:
         silent = await port.connect()
         async with asyncio.timeout(1):

@@ -1,6 +1,5 @@
 """The example of docs/nginx.md, run as it stands but for names, paths and port, in front of a real gateway."""
 
-import datetime as dt
 import http.server
 import json
 import os
@@ -14,10 +13,7 @@ import time
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
+from certificates import write_certificate
 
 ROOT = Path(__file__).parents[2]
 NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
@@ -79,27 +75,6 @@ class Application(http.server.BaseHTTPRequestHandler):
         pass
 
 
-def write_certificate(folder: Path) -> None:
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, NAME)])
-    now = dt.datetime.now(dt.UTC)
-    signed = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(days=1))
-        .not_valid_after(now + dt.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(NAME)]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    (folder / f"{NAME}.pem").write_bytes(signed.public_bytes(serialization.Encoding.PEM))
-    (folder / f"{NAME}.key").write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
-
-
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -145,7 +120,7 @@ class Front:
             "version: 1\nlisteners: [{address: unix:front.sock}]\nadmin: 127.0.0.1:0\nrules: rules\nstate: state\n"
             "workers: 2\n"
         )
-        write_certificate(folder)
+        write_certificate(folder, NAME)
         (folder / "nginx.conf").write_text(configuration(folder, self.port))
         gateway = [sys.executable, "-m", "gateway"]
         environment = {**os.environ, "PYTHONPATH": str(ROOT)}

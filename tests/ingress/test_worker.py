@@ -1,5 +1,4 @@
 import asyncio
-import datetime as dt
 import ipaddress
 import signal
 import socket
@@ -8,9 +7,8 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from certificates import write_certificate
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from gateway.ingress.control import Adopt, Done, Drain, Failed, LoadCertificates, Report, Start, Status
@@ -249,27 +247,6 @@ async def test_an_address_in_use_is_named(bench):
     assert bench.kinds() == ["open", "policy", "close"]
 
 
-def write_certificate(folder: Path, name: str) -> Tls:
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    now = dt.datetime.now(dt.UTC)
-    signed = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(days=1))
-        .not_valid_after(now + dt.timedelta(days=1))
-        .sign(key, hashes.SHA256())
-    )
-    (folder / "c.pem").write_bytes(signed.public_bytes(serialization.Encoding.PEM))
-    (folder / "k.pem").write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
-    return Tls(str(folder / "c.pem"), str(folder / "k.pem"))
-
-
 async def served_name(port: int) -> str:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
@@ -280,16 +257,17 @@ async def served_name(port: int) -> str:
 
 
 async def test_certificates_are_read_again_and_bad_ones_refused(bench, tmp_path):
-    tls = write_certificate(tmp_path, "first")
+    certificate, key = write_certificate(tmp_path, "first", "front")
+    tls = Tls(str(certificate), str(key))
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     member, first = await bench.spawn(listeners=(Listener("127.0.0.1", port, tls=tls),))
     assert await served_name(port) == "first"
-    write_certificate(tmp_path, "second")
+    write_certificate(tmp_path, "second", "front")
     assert await member.ask(LoadCertificates(), PATIENCE) == Done(first.policy)
     assert await served_name(port) == "second"
-    (tmp_path / "c.pem").write_text("no certificate")
+    certificate.write_text("no certificate")
     assert isinstance(await member.ask(LoadCertificates(), PATIENCE), Failed)
     assert await served_name(port) == "second"
 

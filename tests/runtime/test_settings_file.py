@@ -1,12 +1,9 @@
-import datetime as dt
 from pathlib import Path
 
 import msgspec
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
+from certificates import write_certificate
+from cryptography.hazmat.primitives import serialization
 
 from gateway.model.errors import ConfigError, Severity
 from gateway.model.limits import DEFAULT_LIMITS, KIB, MIB, Limits
@@ -23,30 +20,8 @@ state: state
 EXAMPLE = Path(__file__).parents[2] / "rules" / "gateway.example.yaml"
 
 
-def certificate(folder: Path, name: str) -> tuple[Path, Path]:
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    now = dt.datetime.now(dt.UTC)
-    signed = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(days=1))
-        .not_valid_after(now + dt.timedelta(days=1))
-        .sign(key, hashes.SHA256())
-    )
-    paths = folder / f"{name}.pem", folder / f"{name}.key"
-    paths[0].write_bytes(signed.public_bytes(serialization.Encoding.PEM))
-    paths[1].write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
-    return paths
-
-
 def test_a_key_with_a_password_is_refused_and_nobody_is_asked(tmp_path):
-    path, key_path = certificate(tmp_path, "front")
+    path, key_path = write_certificate(tmp_path, "front")
     key = serialization.load_pem_private_key(key_path.read_bytes(), None)
     key_path.write_bytes(
         key.private_bytes(
@@ -70,8 +45,8 @@ def test_the_least_that_a_file_can_say():
 
 
 def test_everything_that_a_file_can_say(tmp_path):
-    certificate(tmp_path, "front")
-    certificate(tmp_path, "upstream")
+    write_certificate(tmp_path, "front")
+    write_certificate(tmp_path, "upstream")
     settings, diagnostics = read(
         """\
 version: 1
@@ -173,8 +148,8 @@ def test_settings_survive_json():
     ],
 )
 def test_a_mistake_is_named_with_its_place(tmp_path, change, code, line, column):
-    certificate(tmp_path, "front")
-    certificate(tmp_path, "other")
+    write_certificate(tmp_path, "front")
+    write_certificate(tmp_path, "other")
     (tmp_path / "not_pem").write_text("no certificate\n")
     settings, diagnostics = read(MINIMUM + change + "\n", tmp_path)
     assert settings is None
@@ -195,7 +170,7 @@ def test_a_mistake_is_named_with_its_place(tmp_path, change, code, line, column)
     ],
 )
 def test_a_mistake_in_the_listeners_is_named(tmp_path, listeners, code):
-    certificate(tmp_path, "front")
+    write_certificate(tmp_path, "front")
     text = f"version: 1\nlisteners: {listeners}\nrules: r\nstate: s\n"
     settings, diagnostics = read(text, tmp_path)
     assert settings is None

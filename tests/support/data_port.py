@@ -74,6 +74,27 @@ routes:
     response: {rest: pass}
 """
 
+REWRITTEN = """
+routes:
+  - name: document
+    match: {path: /doc}
+    to: shop
+    request:
+      fields: {$.email: {is: contact.email, for: service}}
+      rest: {body: drop, headers: pass, query: pass, cookies: pass}
+    response:
+      fields: {$.email: {is: contact.email, for: service}}
+      rest: {body: drop, headers: pass, cookies: pass}
+  - name: mine
+    match: {path: /mine}
+    to: shop
+    subject: {field: "header:X-User"}
+    request: {rest: pass}
+    response:
+      fields: {$.phone: {is: contact.phone_number, for: ads, otherwise: drop}}
+      rest: pass
+"""
+
 
 class Answer:
     """One response as the client saw it: names in lower case, `ended` how its body ended."""
