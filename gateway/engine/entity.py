@@ -18,7 +18,6 @@ _PARTIAL = frozenset(
     # A date cannot tell that the rules have changed since, so only entity tags make conditions.
     {b"range", b"if-range", b"if-modified-since", b"a-im", b"available-dictionary", b"dictionary-id"}
 )
-_CONDITIONS = frozenset({b"if-match", b"if-none-match"})
 _FRAMING = frozenset({b"content-length", b"content-range", b"accept-ranges"})
 _SHARED_CACHE = re.compile(rb"(?i)^\s*(public|s-maxage=.*|proxy-revalidate)\s*$")
 

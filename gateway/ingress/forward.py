@@ -27,7 +27,7 @@ from gateway.ingress.upload import ClientGoneError, Upload
 from gateway.ingress.upstream import UpstreamPool, UpstreamPools, UpstreamResponse
 from gateway.ingress.upstream_head import FieldBlock, encode_fields
 from gateway.model.errors import Fault, Source, StoreDown, Unreadable
-from gateway.model.message import HeaderPairs, Outgoing, Refusal
+from gateway.model.message import HeaderPairs, Outgoing, Refusal, header_values
 from gateway.runtime.gateway import Gateway, Passage, Reading, Refused
 
 _LOG = logging.getLogger("gateway.ingress")
@@ -247,8 +247,7 @@ class _Exchange:
         assert tunnel is not None
         try:
             head = response.onward
-            accepts = [value for name, value in head.headers if name.lower() == b"sec-websocket-accept"]
-            if accepts != [accept_of(wire.websocket_key)]:
+            if header_values(head.headers, b"sec-websocket-accept") != [accept_of(wire.websocket_key)]:
                 raise Fault("upstream_broken", Source.UPSTREAM, "the upstream's handshake does not fit the client's")
             outgoing = await passage.admit_response(head, None)
             self._status = 101

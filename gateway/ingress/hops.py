@@ -21,7 +21,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from gateway.model.message import HeaderPairs
+from gateway.model.message import HeaderPairs, header_values
 
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -137,7 +137,7 @@ def _nominated(headers: Sequence[tuple[bytes, bytes]], names: list[bytes]) -> fr
         return _NOTHING
     options = headers[names.index(b"connection")][1].lower()
     if names.count(b"connection") > 1:
-        options = b",".join([value for name, value in headers if name.lower() == b"connection"]).lower()
+        options = b",".join(header_values(headers, b"connection")).lower()
     if options in NOMINATES_NOTHING:
         return _NOTHING
     return frozenset([option.strip(b" \t") for option in options.split(b",")]) - NEVER_NOMINATED

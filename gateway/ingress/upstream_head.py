@@ -14,7 +14,7 @@ import msgspec
 
 from gateway.ingress.field_kinds import CONTENT_LENGTH, KINDS, TRANSFER_ENCODING
 from gateway.model.errors import Fault, Source
-from gateway.model.message import HeaderPairs
+from gateway.model.message import HeaderPairs, header_values
 
 STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9]{2})(?: [\t\x20-\x7e\x80-\xff]*+)?\r\n")
 _TARGET = re.compile(rb"(?:/[\x21\x22\x24-\x7e]*+|\*)(?:\?[\x21\x22\x24-\x7e]*+)?")
@@ -93,6 +93,4 @@ def _no_request_line() -> Fault:
 
 def has_field(headers: HeaderPairs, name: bytes, token: bytes) -> bool:
     """Whether the field `name` (lower case) lists `token` (lower case)."""
-    return any(
-        token in (item.strip() for item in value.lower().split(b",")) for key, value in headers if key.lower() == name
-    )
+    return any(token in (item.strip() for item in value.lower().split(b",")) for value in header_values(headers, name))

@@ -4,6 +4,7 @@ Header fields stay the raw pairs that came off the wire, in order and with their
 RFC 9110 section 5.3 lets order carry meaning and promise P7 lets nothing else change.
 """
 
+from collections.abc import Iterable
 from typing import TypeAlias
 
 import msgspec
@@ -60,7 +61,7 @@ class Refusal(msgspec.Struct, frozen=True, gc=False):
     close: bool = False
 
 
-def header_values(headers: HeaderPairs, name: bytes) -> list[bytes]:
+def header_values(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> list[bytes]:
     """Every value of the field `name` (given in lower case), in the order of the message."""
     size = len(name)
     return [value for key, value in headers if len(key) == size and key.lower() == name]

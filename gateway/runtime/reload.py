@@ -14,7 +14,7 @@ import msgspec
 
 from gateway.model.errors import ConfigError, Diagnostic, Severity, StoreDown
 from gateway.model.words import Posture
-from gateway.policy.compile import compile_policy
+from gateway.policy.compile import compile_policy, load_policy
 from gateway.policy.policy import Policy
 
 RULE_FILE_LIMIT = 16 * 1024 * 1024
@@ -150,9 +150,7 @@ def load_kept(state: Path, digest: str, date: str) -> Policy:
         raise StoreDown(Posture.AUDIT_UNAVAILABLE, f"cannot read the kept policy: {error.strerror}") from None
     except msgspec.DecodeError:
         raise StoreDown(Posture.AUDIT_UNAVAILABLE, "the kept policy is not in its format") from None
-    policy, diagnostics = compile_policy(kept.files, today=date)
-    if policy is None:
-        raise ConfigError(diagnostics)
+    policy = load_policy(kept.files, today=date)
     if policy.digest != digest:
         raise StoreDown(Posture.AUDIT_UNAVAILABLE, "the kept copy of this policy was changed")
     return policy
