@@ -70,11 +70,11 @@ class Passage:
     def upstream(self) -> str:
         """URL of the service that this route goes to."""
         exchange = self.exchange
-        return exchange.request_plans.policy.recipients[exchange.route.to].upstream or ""
+        return exchange.request_plans.policy.recipients[exchange.treatment.to].upstream or ""
 
     @property
     def recipient(self) -> str:
-        return self.exchange.route.to
+        return self.exchange.treatment.to
 
     @property
     def request_id(self) -> str:
@@ -83,7 +83,7 @@ class Passage:
     @property
     def body_limit(self) -> int:
         """Bytes that a body which is read whole may have, codings on."""
-        limit = self.exchange.route.body_limit
+        limit = self.exchange.treatment.body_limit
         return self._gateway.services.limits.body if limit is None else limit
 
     @property
@@ -93,7 +93,7 @@ class Passage:
 
     @property
     def streams_websocket(self) -> bool:
-        return "websocket" in self.exchange.route.stream
+        return "websocket" in self.exchange.treatment.stream
 
     @property
     def request_reading(self) -> Reading:
@@ -237,7 +237,7 @@ class Passage:
         Raises:
             StoreDown: the posture is `block`.
         """
-        if self.exchange.route.postures[Posture.AUDIT_UNAVAILABLE] != "strip":
+        if self.exchange.treatment.postures[Posture.AUDIT_UNAVAILABLE] != "strip":
             raise StoreDown(Posture.AUDIT_UNAVAILABLE, "the record cannot be written")
         return self._decide(facts, strip=True)
 
