@@ -32,6 +32,10 @@ ANEW_BYTES = 256 * 1024 * 1024
 """Where more than this, and more than is indexed, is to be read, building from nothing is faster."""
 
 
+class Damaged(StoreDown):
+    """The file of the index cannot be read through; building it anew helps."""
+
+
 class Index:
     """The index as it was when it was opened. Not for several threads."""
 
@@ -112,7 +116,7 @@ class Index:
         """How many records it has. Looks through a part of the file.
 
         Raises:
-            StoreDown: as `search`.
+            Damaged, Stale: as `search`.
         """
         with _read_errors():
             return int(self._connection.execute("SELECT count(*) FROM record").fetchone()[0])
@@ -121,7 +125,8 @@ class Index:
         """Matching records, newest first.
 
         Raises:
-            StoreDown: AUDIT_UNAVAILABLE; the index cannot be read or says other than the log.
+            Damaged: AUDIT_UNAVAILABLE; the index cannot be read.
+            Stale: AUDIT_UNAVAILABLE; the index says other than the log.
         """
         return islice(self._search(query), query.limit)
 
@@ -139,7 +144,7 @@ class Index:
         """As `search.Scan.count`, from the index alone.
 
         Raises:
-            StoreDown: as `search`.
+            Damaged, Stale: as `search`.
         """
         total, values = 0, Counter[str]()
         with _read_errors():
@@ -153,7 +158,7 @@ class Index:
         """The first checkpoint that covers the entry; None where its segment was pruned meanwhile.
 
         Raises:
-            StoreDown: as `search`.
+            Damaged, Stale: as `search`.
         """
         numbers = [slot.id for slot in self._slots.values() if slot.path.name == entry.slot]
         with _read_errors(), closing(self._reader()) as records:
@@ -171,7 +176,7 @@ def _read_errors() -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         why = f"the index cannot be read ({error}): run `privacy-gateway audit index --rebuild`"
-        raise _down(why) from None
+        raise Damaged(Posture.AUDIT_UNAVAILABLE, why) from None
 
 
 def _down(why: str) -> StoreDown:

@@ -25,7 +25,8 @@ VERSION = 1
 BUSY_SECONDS = 10.0
 """How long another process may take to bring the index up to date before one looks elsewhere."""
 
-# Of a segment `done` bytes are indexed; `next` is the leaf after them, `tail` the hash of the line before, at `tail_at`.
+# Of a segment `done` bytes are indexed; `next` is the leaf after them, and `tail` the hash of their last line, which
+# begins at `tail_at`.
 _SEGMENT = (
     "CREATE TABLE segment (id INTEGER PRIMARY KEY, slot INTEGER NOT NULL, first INTEGER NOT NULL,"
     " sealed INTEGER NOT NULL, done INTEGER NOT NULL, next INTEGER NOT NULL, tail_at INTEGER NOT NULL, tail BLOB)"

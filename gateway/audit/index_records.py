@@ -23,6 +23,10 @@ AHEAD = 64 * 1024
 """Bytes that are read at a time to find the checkpoint over a record: most groups are smaller."""
 
 
+class Stale(StoreDown):
+    """The index and the log say different things: one of them was changed behind the other's back."""
+
+
 class Place(NamedTuple):
     """A row of the index; ordered as results are."""
 
@@ -120,9 +124,9 @@ class Records:
         return True
 
 
-def stale() -> StoreDown:
+def stale() -> Stale:
     why = "the index is stale: run `privacy-gateway audit index --rebuild` (and `audit verify` if it stays so)"
-    return StoreDown(Posture.AUDIT_UNAVAILABLE, why)
+    return Stale(Posture.AUDIT_UNAVAILABLE, why)
 
 
 def _line(file: BinaryIO, place: Place) -> bytes:

@@ -2,18 +2,13 @@
 
 import dataclasses
 import json
-import shutil
 import tempfile
 from pathlib import Path
 
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gateway.audit import index as index_module
-from gateway.audit import index_fill
 from gateway.audit.index import Index
-from gateway.audit.index_file import BUILDING, NAME
 from gateway.audit.reading import slots_of
 from gateway.audit.search import GROUPS, Query, Scan
 
