@@ -24,6 +24,8 @@ APPLICATION_ID = 0x50474958
 VERSION = 1
 BUSY_SECONDS = 10.0
 """How long another process may take to bring the index up to date before one looks elsewhere."""
+BUILDING_SECONDS = 1.0
+"""The same where it is being built, which takes seconds or minutes."""
 
 # Of a segment `done` bytes are indexed; `next` is the leaf after them, and `tail` the hash of their last line, which
 # begins at `tail_at`.
@@ -70,20 +72,21 @@ def writing(home: Path) -> Iterator[None]:
     """Hold the lock of the index. It ends with the process, whatever happens.
 
     Raises:
-        Busy: another process builds it anew, or has not finished in `BUSY_SECONDS`.
+        Busy: another process has not finished in `BUILDING_SECONDS`, or in `BUSY_SECONDS`.
         OSError: the lock cannot be made, as in a directory that cannot be written.
     """
     fd = os.open(home / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
-        deadline = time.monotonic() + BUSY_SECONDS
+        started = time.monotonic()
         while True:
             try:
                 fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 break
             except BlockingIOError:
-                if (home / BUILDING).exists():
+                now = time.monotonic()
+                if now - started >= BUILDING_SECONDS and (home / BUILDING).exists():
                     raise Busy("another process is building the index") from None
-                if time.monotonic() >= deadline:
+                if now - started >= BUSY_SECONDS:
                     raise Busy("another process has been writing the index for too long") from None
                 time.sleep(0.005)
         yield

@@ -240,7 +240,7 @@ def _read(connection: sqlite3.Connection, batch: _Batch, reader: LineReader, unr
             return
         batch.begin()
         segment = known.id if known else _new_segment(connection, unread)
-        for offset, data in _groups(file, done):
+        for offset, data in _groups(file, done, sealed=sealed):
             batch.begin()
             rows, index = reader.rows(data, unread.slot, segment, offset, index)
             connection.executemany("INSERT OR REPLACE INTO record VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
@@ -265,17 +265,19 @@ def _new_segment(connection: sqlite3.Connection, unread: _Unread) -> int:
     return cursor.lastrowid
 
 
-def _groups(file: BinaryIO, offset: int) -> Iterator[tuple[int, bytes]]:
+def _groups(file: BinaryIO, offset: int, *, sealed: bool) -> Iterator[tuple[int, bytes]]:
     """Whole groups, some megabytes at a time, with the offset of each piece."""
     file.seek(offset)
     rest = b""
     while len(rest) < LARGEST_GROUP and (data := file.read(CHUNK)):
         data = rest + data
-        end = end_of_groups(data)
+        end = end_of_groups(data, sealed=sealed)
         if end:
             yield offset, data[:end]
         offset += end
         rest = data[end:]
+        if not sealed and b"\0" in rest:
+            return
 
 
 def _form_number(connection: sqlite3.Connection) -> Callable[[bytes], int]:

@@ -147,14 +147,16 @@ def _checkpoint_after(file: BinaryIO, offset: int) -> tuple[bytes, int] | None:
     data, offset = b"", offset + 1
     while piece := os.pread(file.fileno(), AHEAD, offset + len(data)):
         data += piece
-        at = data.find(CHECKPOINT)
-        end = data.find(b"\n", at) if at >= 0 else -1
+        hole = data.find(b"\0")
+        known = data if hole < 0 else data[:hole]
+        at = known.find(CHECKPOINT)
+        end = known.find(b"\n", at) if at >= 0 else -1
         if end >= 0:
-            return data[data.rfind(b"\n", 0, at) + 1 : end], offset + end
+            return known[known.rfind(b"\n", 0, at) + 1 : end], offset + end
+        if hole >= 0:
+            return None
         if at < 0:
             # Only what may be the beginning of the checkpoint's line is kept.
             start = data.rfind(b"\n") + 1
             data, offset = data[start:], offset + start
-        if b"\0" in piece:
-            return None
     return None

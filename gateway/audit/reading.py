@@ -117,9 +117,14 @@ def open_segment(path: Path) -> BinaryIO:
         return (path.parent / "sealed" / path.name).open("rb")
 
 
-def end_of_groups(data: bytes) -> int:
-    """Where the last whole checkpoint line ends; 0 if there is none. What follows it is not durable yet."""
-    at = data.rfind(CHECKPOINT)
+def end_of_groups(data: bytes, *, sealed: bool) -> int:
+    """Where the last whole checkpoint line ends; 0 if there is none. What follows it is not durable yet.
+
+    An open segment ends at its first NUL: a writer that goes on meanwhile may have put bytes after room
+    that was read as still empty.
+    """
+    hole = -1 if sealed else data.find(b"\0")
+    at = data.rfind(CHECKPOINT, 0, hole if hole >= 0 else len(data))
     while at >= 0:
         end = data.find(b"\n", at)
         if end >= 0:
@@ -154,7 +159,7 @@ def _read(path: Path) -> list[bytes]:
     """Lines up to the last checkpoint."""
     with open_segment(path) as file:
         data = file.read()
-    end = end_of_groups(data)
+    end = end_of_groups(data, sealed=path.parent.name == "sealed")
     return data[: end - 1].split(b"\n") if end else []
 
 

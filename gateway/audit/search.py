@@ -108,15 +108,19 @@ def values_of(record: Mapping[str, Any], query: Query, by: Group | None) -> set[
     if by is None:
         return set()
     if by in ("purpose", "class"):
-        return {str(field.get(by) or "") for field in _fields(record, query)} or {""}
-    return {str(record.get(by) or "")}
+        return {_word(field.get(by)) for field in _fields(record, query)} or {""}
+    return {_word(record.get(by))}
+
+
+def _word(value: object) -> str:
+    return value if isinstance(value, str) else ""
 
 
 def _fields(record: Mapping[str, Any], query: Query) -> Iterator[Mapping[str, Any]]:
     """Class, purpose and reason have to meet in one field; a reason may also be the record's own."""
     for field in record.get("fields") or ():
         if (
-            _is_class(str(field.get("class") or ""), query.data_class)
+            _is_class(_word(field.get("class")), query.data_class)
             and query.purpose in ("", field.get("purpose"))
             and query.reason in ("", field.get("reason"), record.get("reason"))
         ):
