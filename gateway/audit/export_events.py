@@ -69,9 +69,9 @@ def _ocsf(entry: Entry) -> dict[str, Any]:
         | {key: value for key, value in record.items() if key not in _MAPPED and value is not None},
     }
     if recipient is not None:
-        event["dst_endpoint"] = {"svc_name": recipient}
+        event["dst_endpoint"] = {"svc_name": str(recipient)}
     if method is not None:
-        event["http_request"] = {"http_method": method}
+        event["http_request"] = {"http_method": str(method)}
     return event
 
 
@@ -87,13 +87,13 @@ def _metadata(entry: Entry, kind: str) -> dict[str, Any]:
         "version": OCSF_VERSION,
     }
     request = entry.record.get("request")
-    return metadata | ({"correlation_uid": request} if request is not None else {})
+    return metadata | ({"correlation_uid": str(request)} if request is not None else {})
 
 
 def _api(record: dict[str, Any], kind: str) -> dict[str, Any]:
     api: dict[str, Any] = {"operation": str(record.get("route") or kind)}
     if record.get("request") is not None:
-        api["request"] = {"uid": record["request"]}
+        api["request"] = {"uid": str(record["request"])}
     if record.get("status") is not None:
         api["response"] = {"code": record["status"]}
     return api

@@ -152,7 +152,7 @@ class Index:
                 total += records
                 for value in values_of(self._rows.form(form), query, by):
                     values[value] += records
-        return Counts(total, dict(values.most_common()))
+        return Counts.of(total, values)
 
     def head(self, entry: Entry) -> Head | None:
         """The first checkpoint that covers the entry; None where its segment was pruned meanwhile.

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any, Literal, Self, TypeAlias, get_args
 
 import msgspec
 
@@ -42,6 +42,10 @@ class Counts(msgspec.Struct):
     records: int
     values: dict[str, int]
 
+    @classmethod
+    def of(cls, records: int, values: Counter[str]) -> Self:
+        return cls(records, dict(sorted(values.items(), key=lambda item: (-item[1], item[0]))))
+
 
 class Scan:
     """Answers by reading every line of the log: slow, and in need of nothing but the log."""
@@ -59,7 +63,7 @@ class Scan:
         for entry in search(list(self._slots.values()), msgspec.structs.replace(query, limit=None)):
             records += 1
             values.update(values_of(entry.record, query, by))
-        return Counts(records, dict(values.most_common()))
+        return Counts.of(records, values)
 
     def head(self, entry: Entry) -> Head | None:
         """The first checkpoint that covers the entry."""
