@@ -193,7 +193,7 @@ def _compare(slot: Slot, known: dict[int, _Known], found: Survey) -> int:
         if before is not None and (changed or not _goes_on(path, before)):
             found.gone.append(before)
             changed, before = True, None
-        if before is not None and before.sealed:
+        if before is not None and before.sealed and path.parent.name == "sealed":
             continue
         found.unread.append(_Unread(slot.id, first, path, before))
         pending += max(_size(path) - (before.done if before else 0), 0)

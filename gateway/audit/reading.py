@@ -4,6 +4,7 @@ Only lines under a checkpoint are shown; a group that two segments hold is shown
 """
 
 import heapq
+import os
 import re
 from collections.abc import Callable, Iterator
 from hashlib import sha256
@@ -18,6 +19,7 @@ from gateway.model.words import Posture
 
 _SEGMENT = re.compile(r"seg-(\d{12,})\.jsonl")
 CHECKPOINT = b'"kind":"checkpoint"'
+_BLOCK = 1 << 20
 _LONGEST_GROUP = 1024
 """Lines before the `open` record of a segment that repeats a group (FORMAT.md, section 6); a writer's are fewer."""
 
@@ -142,17 +144,52 @@ def _slot_backwards(slot: Path, choose: Choose | None) -> Iterator[Entry]:
     ceiling: int | None = None
     for first, path in reversed(segments_of(slot)):
         try:
-            lines = _read(path)
+            file = open_segment(path)
         except FileNotFoundError:
             continue  # pruned since it was listed
-        if not lines:
-            continue  # nothing durable in it: an older segment may still hold the group that it is to repeat
-        if ceiling is not None:
-            del lines[max(ceiling - first, 0) :]
-        ceiling = first
-        for line in reversed(lines):
-            if (choose is None or choose(line)) and CHECKPOINT not in line:
-                yield _entry(slot, origin, line)
+        with file:
+            end = _durable_end(file, sealed=path.parent.name == "sealed")
+            for line in _lines_backwards(file, end):
+                if (choose is None or choose(line)) and CHECKPOINT not in line:
+                    entry = _entry(slot, origin, line)
+                    if ceiling is None or entry.index < ceiling:
+                        yield entry
+        if end:  # else an older segment may still hold the group that this one is to repeat
+            ceiling = first
+
+
+def _durable_end(file: BinaryIO, *, sealed: bool) -> int:
+    """Where the last checkpoint line of a segment ends."""
+    size = os.fstat(file.fileno()).st_size
+    if not sealed:
+        size = _first_hole(file, size)
+    window = _BLOCK
+    while True:
+        start = max(size - window, 0)
+        end = end_of_groups(os.pread(file.fileno(), size - start, start), sealed=True)
+        if end or not start:
+            return start + end if end else 0
+        window *= 4
+
+
+def _first_hole(file: BinaryIO, size: int) -> int:
+    for start in range(0, size, _BLOCK):
+        hole = os.pread(file.fileno(), _BLOCK, start).find(b"\0")
+        if hole >= 0:
+            return start + hole
+    return size
+
+
+def _lines_backwards(file: BinaryIO, end: int) -> Iterator[bytes]:
+    """The lines before byte `end`, where one ends, the last first."""
+    rest = b""
+    while end:
+        start = max(end - _BLOCK, 0)
+        lines = (os.pread(file.fileno(), end - start, start) + rest).split(b"\n")
+        yield from (line for line in reversed(lines[1:]) if line)
+        rest, end = lines[0], start
+    if rest:
+        yield rest
 
 
 def _read(path: Path) -> list[bytes]:

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gateway.audit import index as index_module
-from gateway.audit import index_fill
+from gateway.audit import index_fill, reading
 from gateway.audit import segment as segment_module
 from gateway.audit.index import Index
 from gateway.audit.reading import slots_of
@@ -290,3 +290,44 @@ def test_progress_ends_at_the_whole(logs, home, monkeypatch):
     assert len(told) > 3
     assert [done for done, _ in told] == sorted({done for done, _ in told})
     assert told[-1][0] == told[-1][1] == logs.only_segment().stat().st_size
+
+
+@pytest.mark.parametrize("block", [1, 7, 300, 5000])
+def test_a_scan_reads_backwards_in_blocks_of_any_size(logs, home, monkeypatch, block):
+    logs.write(groups=6, segment_bytes=1500, close=False)
+    expected = [line["index"] for line in reversed(logs.lines()) if line["kind"] != "checkpoint"]
+    monkeypatch.setattr(reading, "_BLOCK", block)
+    assert [entry.index for entry in reading.newest_first([logs.slot])] == expected
+
+
+def test_a_hole_ends_an_open_segment_for_its_readers(logs, home):
+    """As it is seen where the writer goes on between two reads of one reader."""
+    logs.write(groups=3, each=1, close=False)
+    path = logs.only_segment()
+    stored = path.read_bytes().rstrip(b"\0")
+    at = stored.index(b'"request":"1.0"')
+    group = stored.rindex(b"\n", 0, at)
+    path.write_bytes(stored[: group + 5] + bytes(40) + stored[group + 45 :])
+    assert requests(home) == ["0.0"]
+    path.write_bytes(stored)
+    assert requests(home) == ["2.0", "1.0", "0.0"]
+
+
+def test_a_sealed_segment_that_is_open_again_is_read_on(logs, home):
+    """As after going back to an older copy of the directory."""
+    writer = logs.start()
+    writer.append([logs.record("a")])
+    older = logs.only_segment().read_bytes().rstrip(b"\0")
+    writer.close()
+    assert requests(home) == ["a"]
+    sealed = logs.only_segment()
+    (logs.slot / sealed.name).write_bytes(sealed.read_bytes())
+    sealed.unlink()
+    assert requests(home) == ["a"]
+    (logs.slot / sealed.name).write_bytes(older)
+    assert requests(home) == ["a"]
+    writer = logs.start()
+    writer.append([logs.record("b")])
+    assert requests(home) == ["b", "a"]
+    writer.close()
+    assert requests(home) == ["b", "a"]
