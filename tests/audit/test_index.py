@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import shutil
+import sqlite3
 import tempfile
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from gateway.audit import index as index_module
 from gateway.audit import index_fill, reading
 from gateway.audit import segment as segment_module
 from gateway.audit.index import Index
+from gateway.audit.index_file import NAME
 from gateway.audit.reading import slots_of
 from gateway.audit.search import GROUPS, Query, Scan
 from gateway.model.errors import StoreDown
@@ -188,11 +190,19 @@ def test_a_group_that_two_segments_hold_is_found_once(logs, home, monkeypatch):
         with pytest.raises(OSError, match="injected"):
             writer.append([logs.record("b")])
     assert requests(home) == ["b", "a"]  # the failed group is whole in the first segment
+    first = logs.only_segment()
+    begun = logs.slot / "seg-000000000004.jsonl"
+    begun.touch()  # where the group is to be repeated
+    assert requests(home) == ["b", "a"]
+    begun.unlink()
     writer.append([logs.record("c")])
     writer.abandon()
+    assert begun.exists()
     assert requests(home) == ["c", "b", "a"]
     with Index.open(home) as index:
         assert index.count(Query(kind="collect")).records == 3
+    first.unlink()
+    assert requests(home) == ["c", "b"]
 
 
 def test_records_of_a_pruned_segment_are_forgotten(logs, home):
@@ -233,7 +243,8 @@ def test_a_group_that_was_lost_after_it_was_indexed_is_forgotten(logs, home):
     writer.append([logs.record("lost")])
     writer.abandon()
     assert requests(home) == ["lost", "a"]
-    logs.only_segment().write_bytes(kept.rstrip(b"\0"))
+    logs.only_segment().write_bytes(kept)
+    assert kept.endswith(bytes(100))  # room where the lost group was
     assert requests(home) == ["a"]
     writer = logs.start()
     writer.append([logs.record("new")])
@@ -321,13 +332,45 @@ def test_a_sealed_segment_that_is_open_again_is_read_on(logs, home):
     writer.close()
     assert requests(home) == ["a"]
     sealed = logs.only_segment()
-    (logs.slot / sealed.name).write_bytes(sealed.read_bytes())
-    sealed.unlink()
-    assert requests(home) == ["a"]
     (logs.slot / sealed.name).write_bytes(older)
+    sealed.unlink()
     assert requests(home) == ["a"]
     writer = logs.start()
     writer.append([logs.record("b")])
     assert requests(home) == ["b", "a"]
     writer.close()
     assert requests(home) == ["b", "a"]
+
+
+def test_a_segment_that_was_indexed_as_sealed_is_looked_at_again_where_it_is_open(logs, home):
+    writer = logs.start()
+    writer.append([logs.record("a")])
+    path = logs.only_segment()
+    shorter = path.read_bytes().rstrip(b"\0")
+    writer.append([logs.record("b")])
+    writer.abandon()
+    longer = path.read_bytes()
+    path.unlink()
+    sealed = logs.slot / "sealed" / path.name
+    sealed.parent.mkdir()
+    sealed.write_bytes(shorter)
+    assert requests(home) == ["a"]
+    sealed.unlink()
+    path.write_bytes(longer)
+    assert requests(home) == ["b", "a"]
+
+
+def test_after_a_segment_that_changed_all_are_read_again(logs, home):
+    logs.write(groups=9, segment_bytes=1500)
+    with Index.open(home) as index:
+        assert index.added > 20
+        added = index.added
+    with sqlite3.connect(home / NAME) as connection:
+        connection.execute("UPDATE segment SET sealed = 0, tail = x'00' WHERE first = 0")
+        connection.execute("UPDATE segment SET sealed = 0 WHERE first > 0")
+    connection.close()
+    (logs.slot / "sealed").rename(logs.slot / "aside")
+    for path in (logs.slot / "aside").glob("*.jsonl"):
+        path.rename(logs.slot / path.name)
+    with Index.open(home) as index:
+        assert index.added == added

@@ -4,10 +4,11 @@ import sqlite3
 
 import pytest
 
+from gateway.audit import index_records
 from gateway.audit.index import Index
 from gateway.audit.index_file import NAME
 from gateway.audit.index_lines import micros, word_hash
-from gateway.audit.index_records import Stale
+from gateway.audit.index_records import Place, Stale
 from gateway.audit.search import Query
 
 ANN, BOB = "s1.aaaaaaaaaaaaaaaaaaaaaa", "s1.bbbbbbbbbbbbbbbbbbbbbb"
@@ -134,3 +135,30 @@ def test_a_record_that_was_changed_in_the_log_since_is_not_shown(home):
 def test_a_slot_that_is_none_of_the_directory_is_not_looked_into(home, name):
     change(home, ("UPDATE slot SET name = ? WHERE name = 'w0'", name))
     assert sorted(ask(home, subject=BOB)) == ["w0.2", "w1.2"]
+
+
+@pytest.mark.parametrize(
+    ("offset", "length", "line"),
+    [
+        (0, 2, b"ab"),
+        (3, 3, b"cde"),
+        (1, 1, None),
+        (4, 2, None),
+        (3, 2, None),
+        (3, 4, None),
+        (0, 6, None),
+        (7, 1, None),
+        (7, 2, None),
+        (9, 0, None),
+    ],
+)
+def test_only_a_whole_line_is_read(tmp_path, offset, length, line):
+    path = tmp_path / "lines"
+    path.write_bytes(b"ab\ncde\nfg")
+    place = Place(0, 0, 0, 0, offset, length, b"")
+    with path.open("rb") as file:
+        if line is not None:
+            assert index_records._line(file, place) == line
+        else:
+            with pytest.raises(Stale):
+                index_records._line(file, place)
