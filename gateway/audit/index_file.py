@@ -75,7 +75,7 @@ def writing(home: Path) -> Iterator[None]:
         Busy: another process has not finished in `BUILDING_SECONDS`, or in `BUSY_SECONDS`.
         OSError: the lock cannot be made, as in a directory that cannot be written.
     """
-    fd = os.open(home / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    fd = _create(home, LOCK, os.O_NOFOLLOW)
     try:
         started = time.monotonic()
         while True:
@@ -106,8 +106,9 @@ def connect(home: Path) -> sqlite3.Connection | None:
         status = path.lstat()
     except FileNotFoundError:
         return None
-    foreign = status.st_mode & (stat.S_IWGRP | stat.S_IWOTH) or status.st_uid not in (os.geteuid(), 0)
-    if foreign or not stat.S_ISREG(status.st_mode):
+    ours = (os.geteuid(), home.stat().st_uid)
+    others = status.st_mode & (stat.S_IWGRP | stat.S_IWOTH) or status.st_uid not in ours
+    if others or not stat.S_ISREG(status.st_mode):
         return None
     connection = _open(path)
     try:
@@ -131,7 +132,7 @@ def building(home: Path) -> Iterator[sqlite3.Connection]:
     """
     path = home / BUILDING
     path.unlink(missing_ok=True)
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    os.close(_create(home, BUILDING, os.O_EXCL))
     try:
         connection = _open(path)
         try:
@@ -153,6 +154,19 @@ def building(home: Path) -> Iterator[sqlite3.Connection]:
         _put_in_place(path, home)
     finally:
         path.unlink(missing_ok=True)
+
+
+def _create(home: Path, name: str, flags: int) -> int:
+    """A private file that belongs to whom the logs belong to, also where root searches them."""
+    fd = os.open(home / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | flags, 0o600)
+    try:
+        owner = home.stat()
+        if os.geteuid() == 0 and os.fstat(fd).st_uid != owner.st_uid:
+            os.fchown(fd, owner.st_uid, owner.st_gid)
+    except OSError:
+        os.close(fd)
+        raise
+    return fd
 
 
 def _open(path: Path) -> sqlite3.Connection:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import click
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from gateway.audit.export import LINE_FORMS, LineForm
 from gateway.audit.reading import Entry
@@ -14,7 +15,7 @@ from gateway.audit.search import Query, Scan
 from gateway.cli.audit_index import answer
 from gateway.cli.audit_options import STATE, slots
 from gateway.cli.audit_search import filters, query_of
-from gateway.cli.output import fail
+from gateway.cli.output import errors, fail
 
 PARQUET = "parquet"
 
@@ -45,11 +46,12 @@ def export_command(state: Path, form: str, output: Path | None, as_json: bool, *
     if output is None:
         for row in LINE_FORMS[form](found):
             click.echo(row, nl=False)
-    elif form == PARQUET:
-        _write_parquet(found, output)
     else:
-        with _whole_file(output) as file:
-            _write_lines(LINE_FORMS[form], found, file)
+        with _counted(found, hidden=as_json) as entries:
+            if form == PARQUET:
+                _write_parquet(entries, output)
+            else:
+                _write_lines(LINE_FORMS[form], entries, output)
 
 
 def _entries(state: Path, query: Query, *, as_json: bool) -> Iterable[Entry]:
@@ -59,8 +61,20 @@ def _entries(state: Path, query: Query, *, as_json: bool) -> Iterable[Entry]:
     return Scan(slots(state, as_json)).search(query)
 
 
-def _write_lines(form: LineForm, found: Iterable[Entry], file: BinaryIO) -> None:
-    file.writelines(row.encode() for row in form(found))
+@contextmanager
+def _counted(found: Iterable[Entry], *, hidden: bool) -> Iterator[Iterable[Entry]]:
+    """The same entries, counted on the terminal of a person. How many there will be is not known."""
+    if hidden or not errors.is_terminal:
+        yield found
+        return
+    columns = (SpinnerColumn(), TextColumn("{task.completed:,.0f} records"), TimeElapsedColumn())
+    with Progress(*columns, console=errors, transient=True) as bar:
+        yield bar.track(found, description="exporting")
+
+
+def _write_lines(form: LineForm, found: Iterable[Entry], output: Path) -> None:
+    with _whole_file(output) as file:
+        file.writelines(row.encode() for row in form(found))
 
 
 def _write_parquet(found: Iterable[Entry], output: Path) -> None:

@@ -45,6 +45,18 @@ def test_the_file_is_private_and_whole(home):
     assert sorted(path.name for path in home.iterdir()) == ["index.lock", NAME, "w0"]
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_what_root_makes_belongs_to_whom_the_logs_belong_to(home):
+    os.chown(home, 12345, 12346)
+    assert found(home) == 8
+    assert {(path.stat().st_uid, path.stat().st_gid) for path in home.glob("index.*")} == {(12345, 12346)}
+    before = inode(home)
+    assert found(home) == 8
+    os.chown(home / NAME, 54321, 0)
+    assert found(home) == 8
+    assert inode(home) != before
+
+
 def no_database(path):
     path.write_bytes(b"not a database" * 1000)
 

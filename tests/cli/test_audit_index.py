@@ -1,5 +1,6 @@
 """`audit index`, `audit search` and `audit show` from the outside: by the index, and without it."""
 
+import io
 import json
 import os
 import subprocess
@@ -8,10 +9,12 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from rich.console import Console
 
 from gateway.audit.commit import GroupWriter
 from gateway.audit.index_file import BUILDING, LOCK, NAME
 from gateway.audit.tree import Tree
+from gateway.cli import audit_index
 from gateway.cli.audit import command
 from gateway.crypto.sign import SigningKey
 
@@ -202,3 +205,13 @@ def test_one_slot_alone_has_no_index(state):
     assert requests(answer("search", "--state", slot, "--kind", "disclose")) == ["r4", "r2", "r0"]
     assert not (state / "audit" / NAME).exists()
     assert "state directory" in json.loads(run("index", "--state", slot, "--json", exit_code=1).stdout)["error"]
+
+
+def test_a_bar_is_shown_on_a_terminal_where_much_is_read(state, monkeypatch):
+    screen = io.StringIO()
+    monkeypatch.setattr(audit_index, "errors", Console(file=screen, force_terminal=True, width=80))
+    run("index", "--state", state)
+    assert "indexing" not in screen.getvalue()
+    monkeypatch.setattr(audit_index, "MIB", 1)
+    run("index", "--state", state, "--rebuild")
+    assert "indexing" in screen.getvalue()
