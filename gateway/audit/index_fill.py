@@ -15,7 +15,7 @@ from typing import BinaryIO, NamedTuple, TypeAlias
 
 from gateway.audit.index_file import Foreign
 from gateway.audit.index_lines import INDEX_BITS, LEAF_BYTES, Forms, LineReader
-from gateway.audit.reading import end_of_groups, open_segment, origin_of, segments_of, slots_of
+from gateway.audit.reading import end_of_groups, open_segment, origin_in, segments_of, slots_of
 
 CHUNK = 4 * 1024 * 1024
 LONGEST_LINE = 61_440
@@ -82,14 +82,17 @@ def survey(connection: sqlite3.Connection, home: Path) -> Survey:
     found = Survey({}, [], [], 0, 0)
     indexed = pending = 0
     for path in slots_of(home):
-        slot, other_log = _number(connection, path)
+        current = segments_of(path)
+        if not current:
+            continue  # all pruned since it was listed
+        slot, other_log = _number(connection, path, origin_in(current[0][1]))
         found.slots[slot.id] = slot
         before = known.pop(slot.id, {})
         if other_log:
             found.gone.extend(before.values())
             before = {}
         indexed += sum(segment.done for segment in before.values())
-        pending += _compare(slot, before, found)
+        pending += _compare(slot, current, before, found)
     for segments in known.values():
         found.gone.extend(segments.values())
     return found._replace(indexed=indexed, pending=pending)
@@ -167,9 +170,8 @@ class _Batch:
             self._connection.execute("ROLLBACK")
 
 
-def _number(connection: sqlite3.Connection, path: Path) -> tuple[Slot, bool]:
+def _number(connection: sqlite3.Connection, path: Path, origin: str) -> tuple[Slot, bool]:
     """The slot, and whether the log that was indexed under its name was another one."""
-    origin = origin_of(path)
     row = connection.execute("SELECT id, origin FROM slot WHERE name = ?", (path.name,)).fetchone()
     if row is None:
         cursor = connection.execute("INSERT INTO slot (name, origin) VALUES (?, ?)", (path.name, origin))
@@ -182,9 +184,8 @@ def _number(connection: sqlite3.Connection, path: Path) -> tuple[Slot, bool]:
     return Slot(row[0], path, origin), row[1] != origin
 
 
-def _compare(slot: Slot, known: dict[int, _Known], found: Survey) -> int:
+def _compare(slot: Slot, current: list[tuple[int, Path]], known: dict[int, _Known], found: Survey) -> int:
     """Add to `found` what one log has lost and what it has gained; gives the bytes that are to be read."""
-    current = segments_of(slot.path)
     here = {first for first, _ in current}
     found.gone.extend(segment for first, segment in known.items() if first not in here)
     pending, changed = 0, False

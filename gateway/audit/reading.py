@@ -50,10 +50,9 @@ Choose = Callable[[bytes], bool]
 def slots_of(directory: Path) -> list[Path]:
     """Slot directories under a state or audit directory (or the one slot itself), by name."""
     home = directory / "audit" if (directory / "audit").is_dir() else directory
-    if segments_of(home):
+    if _has_segments(home):
         return [home]
-    children = sorted(home.iterdir()) if home.is_dir() else []
-    return [path for path in children if path.is_dir() and segments_of(path)]
+    return [home / name for name in sorted(_names(home)) if _has_segments(home / name)]
 
 
 def newest_first(slots: list[Path], choose: Choose | None = None) -> Iterator[Entry]:
@@ -85,7 +84,12 @@ def head_of(slot: Path, entry: Entry) -> Head | None:
 
 def origin_of(slot: Path) -> str:
     """Name of the log, from the first `open` record of its oldest segment; empty if there is none."""
-    with open_segment(segments_of(slot)[0][1]) as file:
+    return origin_in(segments_of(slot)[0][1])
+
+
+def origin_in(segment: Path) -> str:
+    """As `origin_of`, from the oldest segment."""
+    with open_segment(segment) as file:
         for line in islice(file, _LONGEST_GROUP):
             try:
                 record = msgspec.json.decode(line, type=dict[str, Any])
@@ -100,11 +104,22 @@ def segments_of(slot: Path) -> list[tuple[int, Path]]:
     """Segments whose body is there, open or sealed, by the index of their first leaf."""
     found: dict[int, Path] = {}
     for home in (slot, slot / "sealed"):
-        for path in home.iterdir() if home.is_dir() else ():
-            match = _SEGMENT.fullmatch(path.name)
+        for name in _names(home):
+            match = _SEGMENT.fullmatch(name)
             if match:
-                found[int(match[1])] = path
+                found[int(match[1])] = home / name
     return sorted(found.items())
+
+
+def _has_segments(slot: Path) -> bool:
+    return any(_SEGMENT.fullmatch(name) for home in (slot, slot / "sealed") for name in _names(home))
+
+
+def _names(directory: Path) -> list[str]:
+    try:
+        return os.listdir(directory)  # noqa: PTH208 - a directory of many thousands: names are enough
+    except (FileNotFoundError, NotADirectoryError):
+        return []
 
 
 def open_segment(path: Path) -> BinaryIO:
