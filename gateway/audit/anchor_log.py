@@ -2,6 +2,7 @@
 
 import re
 from base64 import b64decode, b64encode
+from itertools import pairwise
 from pathlib import Path
 
 from gateway.audit.anchors import Statement
@@ -53,9 +54,8 @@ def _extend(leaves: Leaves, slot: Path, size: int) -> None:
         match = _LEAVES.fullmatch(path.name)
         if match:
             files[int(match[1])] = path
-    firsts = sorted(files)
-    for first, following in zip(firsts, [*firsts[1:], size + 1], strict=True):
-        if first <= len(leaves) < min(following, size):
+    for first, following in pairwise([*sorted(files), size]):
+        if first <= len(leaves) < following:
             leaves.extend(_hashes(files[first])[len(leaves) - first : size - first])
 
 

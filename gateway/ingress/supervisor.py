@@ -1,8 +1,9 @@
 """The parent of all workers: starts them, keeps them alive, tells them what is in force, stops them.
 
-It handles no traffic. Of the stores it opens one, the log of heads (`runtime/anchoring.py`). A reload is all or nothing: rules are compiled here first,
-and settings take effect by a complete new set of workers that are ready before the old ones drain.
-Whatever fails is logged with its diagnostics, and the last good state stays.
+It handles no traffic. Of the stores it opens only the log of heads (`runtime/anchoring.py`). A reload is
+all or nothing: rules are compiled here first, and settings take effect by a complete new set of workers
+that are ready before the old ones drain. Whatever fails is logged with its diagnostics, and the last
+good state stays.
 """
 
 import asyncio

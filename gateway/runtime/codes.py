@@ -1,4 +1,4 @@
-"""Diagnostic codes of deployment: 90x a rules directory, 91x and 92x gateway.yaml, 93x its anchors. Meanings never change."""
+"""Diagnostic codes of deployment: 90x a rules directory, 91x to 93x gateway.yaml. Meanings never change."""
 
 from types import MappingProxyType
 
