@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import os
 import select
-import sys
 import time
 from pathlib import Path
 
@@ -23,9 +22,11 @@ _TAIL = 1024 * 1024
 
 
 class Stdout:
-    """Writes each head as one line to standard output. It remembers nothing."""
+    """Writes each head as one line to standard output (or `descriptor`). It remembers nothing."""
 
-    name = "stdout"
+    def __init__(self, descriptor: int = 1) -> None:
+        self.name = "stdout"
+        self._descriptor = descriptor
 
     async def recall(self, _present: Statement, _keys: list[VerifyKey]) -> list[Pin]:
         return []
@@ -35,16 +36,14 @@ class Stdout:
         await asyncio.to_thread(self._write, statement.line())
 
     def _write(self, data: bytes) -> None:
-        sys.stdout.flush()
-        descriptor = sys.stdout.fileno()
         deadline = time.monotonic() + STDOUT_PATIENCE
         poll = select.poll()
-        poll.register(descriptor, select.POLLOUT)
+        poll.register(self._descriptor, select.POLLOUT)
         try:
             while data:
                 if not poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
                     raise AnchorFailed("nobody reads the standard output")
-                data = data[os.write(descriptor, data[:_ATOMIC]) :]
+                data = data[os.write(self._descriptor, data[:_ATOMIC]) :]
         except OSError as error:
             raise AnchorFailed(f"the standard output takes no line: {error.strerror}") from None
 
