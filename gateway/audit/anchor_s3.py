@@ -5,7 +5,10 @@ has a say: `<prefix><origin of the anchor log>/<size, 16 digits>.json`.
 """
 
 import asyncio
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 from gateway.audit.anchors import AnchorFailed, AnchorRefused, S3Anchor, Statement, pins_of
@@ -64,12 +67,10 @@ class S3:
         self._prepare()
         head = present.signed.head
         try:
-            after = self._first_version_after(head.origin, head.size)
-            if after is None:
-                after = self._last_version(head.origin, max(0, head.size - _LOOK_BACK))
-            if after is None:
+            newest = self._newest(head.origin, head.size)
+            if newest is None:
                 return []
-            found = self._client.get_object(Bucket=self._settings.bucket, Key=after[0], VersionId=after[1])
+            found = self._client.get_object(Bucket=self._settings.bucket, Key=newest[0], VersionId=newest[1])
             line = found["Body"].read(_LARGEST)
         except self._errors as error:
             raise _failed(error) from None
@@ -78,25 +79,27 @@ class S3:
             raise AnchorRefused(f"{self.name}: the newest object is no head of a log; give heads their own prefix")
         return pins
 
-    def _first_version_after(self, origin: str, size: int) -> tuple[str, str] | None:
-        """Key and version of some object with more leaves than that. Whatever a delete marker hides is seen."""
-        page = self._page(origin, self._key(origin, size))
-        return min(page) if page else None
-
-    def _last_version(self, origin: str, size: int) -> tuple[str, str] | None:
-        marker = self._key(origin, size)
+    def _newest(self, origin: str, size: int) -> tuple[str, str] | None:
+        """Key and version of an object with more leaves than that, else of the largest near it."""
+        for key, versions in groupby(self._versions(origin, size), itemgetter(0)):
+            return key, _oldest(versions)
         newest = None
-        while page := self._page(origin, marker):
-            marker = max(key for key, _ in page)
-            newest = next(each for each in reversed(page) if each[0] == marker)
+        for key, versions in groupby(self._versions(origin, max(0, size - _LOOK_BACK)), itemgetter(0)):
+            newest = key, _oldest(versions)
         return newest
 
-    def _page(self, origin: str, marker: str) -> list[tuple[str, str]]:
-        """Up to 1000 versions of objects behind the marker; of one object the oldest version is the last."""
-        page = self._client.list_object_versions(
-            Bucket=self._settings.bucket, Prefix=f"{self._settings.prefix}{origin}/", KeyMarker=marker
-        )
-        return [(each["Key"], each["VersionId"]) for each in page.get("Versions", ()) if each["Key"] > marker]
+    def _versions(self, origin: str, size: int) -> Iterator[tuple[str, str]]:
+        """Keys and versions of all objects with more leaves than that, also of those that a delete marker hides."""
+        marker = self._key(origin, size)
+        position = {"KeyMarker": marker} if size else {}
+        while True:
+            page = self._client.list_object_versions(
+                Bucket=self._settings.bucket, Prefix=f"{self._settings.prefix}{origin}/", **position
+            )
+            yield from ((each["Key"], each["VersionId"]) for each in page.get("Versions", ()) if each["Key"] > marker)
+            if not page.get("IsTruncated"):
+                return
+            position = {"KeyMarker": page["NextKeyMarker"], "VersionIdMarker": page["NextVersionIdMarker"]}
 
     def _key(self, origin: str, size: int) -> str:
         return f"{self._settings.prefix}{origin}/{size:016d}.json"
@@ -128,11 +131,16 @@ class S3:
         self._errors = (BotoCoreError, ClientError)
         config = Config(connect_timeout=CONNECT_SECONDS, read_timeout=READ_SECONDS, retries={"total_max_attempts": 2})
         try:
-            self._client = boto3.client(
+            self._client = boto3.Session().client(
                 "s3", endpoint_url=self._settings.endpoint, region_name=self._settings.region, config=config
             )
         except self._errors as error:
             raise _failed(error) from None
+
+
+def _oldest(versions: Iterator[tuple[str, str]]) -> str:
+    """S3 lists the versions of an object newest first; only the oldest is sure to be ours."""
+    return [version for _, version in versions][-1]
 
 
 def _code(error: Exception) -> str:
