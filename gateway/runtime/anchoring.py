@@ -8,6 +8,7 @@ failure is logged, counted and shown, and the next head covers what was missed.
 
 import asyncio
 import contextlib
+import secrets
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -38,11 +39,11 @@ from gateway.audit.comparison import Pin, contradictions
 from gateway.audit.heads import ANCHOR_SLOT, all_heads, heads_entries, keys_of, remembered_heads
 from gateway.audit.ledger import Ledger
 from gateway.audit.lines import timestamp
-from gateway.crypto.sign import VerifyKey, parse_vkey
+from gateway.crypto.sign import SEED_SIZE, SigningKey, VerifyKey, parse_vkey
 from gateway.model.errors import StoreDown
 from gateway.model.words import Posture
 from gateway.runtime.settings import Settings
-from gateway.stores.keyfile import load_signing_key
+from gateway.stores.keyfile import KEYS, load_signing_key
 
 RECALL_SECONDS = 5.0
 """How long the start waits for each anchor."""
@@ -50,11 +51,14 @@ RECALL_SECONDS = 5.0
 LAST_SECONDS = 5.0
 """How long the end does."""
 
+BUSY_SECONDS = 30.0
+"""An anchor that is busy with one head for longer has failed, though it may still come to an end."""
+
 _SEGMENT_SECONDS = 86400.0
 _WHAT_TO_DO = (
     "The directory looks restored from an older copy, or parts of it were removed. Nothing was started. "
-    "Look with `privacy-gateway audit verify`; to begin new logs beside the old, see `Starting over` in "
-    "gateway/audit/FORMAT.md, section 9"
+    "Look with `privacy-gateway audit verify`; how to begin new logs and keep the old ones as evidence stands "
+    "under `Starting over` in gateway/audit/FORMAT.md"
 )
 
 
@@ -101,11 +105,12 @@ class Anchoring:
             StoreDown: AUDIT_UNAVAILABLE; a log is smaller than it was, missing, or another one; an anchor
                 cannot be what its settings say; or the anchor log cannot be opened.
         """
-        signer = load_signing_key(Path(self._settings.state), ANCHOR_SLOT, name=self._settings.origin(ANCHOR_SLOT))
         slot = self._audit / ANCHOR_SLOT
         proving = any(isinstance(each, WitnessAnchor) for each in self._settings.anchors)
+        signer = self._known_signer()
+        await self._compare(AnchorLog(slot, signer, proving=proving), [*keys_of(slot), parse_vkey(signer.vkey)])
+        signer = load_signing_key(Path(self._settings.state), ANCHOR_SLOT, name=self._settings.origin(ANCHOR_SLOT))
         self._reader = AnchorLog(slot, signer, proving=proving)
-        await self._compare(self._reader, [*keys_of(slot), parse_vkey(signer.vkey)])
         self._ledger = Ledger.open(
             slot,
             origin=signer.name,
@@ -117,6 +122,13 @@ class Anchoring:
         self._written = time.monotonic()
         if not self._posts and self._settings.upstream is None:
             self._log.warning("no anchor outside this machine")
+
+    def _known_signer(self) -> SigningKey:
+        """The anchor log's key; where there is none yet, one that is thrown away: a refused start leaves no key."""
+        state, name = Path(self._settings.state), self._settings.origin(ANCHOR_SLOT)
+        if (state / KEYS / f"{ANCHOR_SLOT}.log.key").exists():
+            return load_signing_key(state, ANCHOR_SLOT)
+        return SigningKey(name, secrets.token_bytes(SEED_SIZE))
 
     async def _compare(self, reader: AnchorLog, keys: list[VerifyKey]) -> None:
         try:
@@ -195,6 +207,7 @@ class _Post:
         self._anchor = anchor
         self._log = log
         self._task: asyncio.Task[None] | None = None
+        self._since = 0.0
 
     async def recall(self, present: Statement, keys: list[VerifyKey]) -> list[Pin]:
         """The heads that the anchor kept; none where it does not answer, which is logged.
@@ -215,7 +228,9 @@ class _Post:
     def offer(self, statement: Statement) -> None:
         """Hand the head over unless an earlier one is still under way."""
         if self._task is None or self._task.done():
-            self._task = asyncio.create_task(self._keep(statement))
+            self._task, self._since = asyncio.create_task(self._keep(statement)), time.monotonic()
+        elif time.monotonic() - self._since > BUSY_SECONDS:
+            self._fail(AnchorFailed(f"busy with one head for more than {BUSY_SECONDS:.0f} seconds"))
 
     async def finish(self, statement: Statement | None) -> None:
         """Leave what is under way, and hand over the last head."""

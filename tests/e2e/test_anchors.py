@@ -5,9 +5,12 @@ import shutil
 import signal
 import time
 
+import boto3
 import pytest
 from anchored import AnchoredGateway, Log, heads_in, lines_in, until
+from moto.server import ThreadedMotoServer
 from processes import cli
+from stamping import authority
 from witness import running
 
 from gateway.audit.heads import newest_head
@@ -59,6 +62,42 @@ def test_the_heads_of_all_workers_are_in_the_anchor_log_and_in_every_anchor(tmp_
     assert [json.loads(line) for line in printed][-1] == lines[-1]
     assert lines_in(one.audit / "anchor")[-2]["kind"] == "close"
     one.run()
+
+
+def test_every_kind_of_anchor_keeps_the_same_head(tmp_path, file_anchor, monkeypatch):
+    path, file = file_anchor
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    moto = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    moto.start()
+    endpoint = "http://{}:{}".format(*moto.get_host_and_port())
+    client = boto3.Session().client("s3", endpoint_url=endpoint, region_name="us-east-1")
+    client.create_bucket(Bucket="our-heads", ObjectLockEnabledForBucket=True)
+    s3 = f"s3: {{bucket: our-heads, prefix: shop/, endpoint: '{endpoint}', region: us-east-1, retain_days: 1}}"
+    try:
+        with running(tmp_path) as witness, authority(tmp_path / "tsa") as tsa:
+            witness.trust(keys_of(tmp_path / "state"))
+            cosigned = f"witness: {{url: '{witness.url}', vkey: '{witness.vkey}'}}"
+            stamped = f"rfc3161: {{url: '{tsa.url}', ca: '{tsa.ca}', every_seconds: 1}}"
+            one = AnchoredGateway(tmp_path, file, s3, cosigned, stamped)
+            one.run()
+            one.run()
+            [last, *_] = reversed(kept(path))
+            size = int(last["note"].split("\n")[1])
+            newest = max(each["Key"] for each in client.list_objects_v2(Bucket="our-heads")["Contents"])
+            assert newest == f"shop/example.org/log/anchor/{size:016d}.json"
+            assert json.loads(client.get_object(Bucket="our-heads", Key=newest)["Body"].read()) == last
+            assert witness.seen("example.org/log/anchor")[0] == size
+            stamps = sorted((one.audit / "anchor" / "stamps").glob("*.note"))
+            assert all(tsa.verifies(note, note.with_suffix(".tsr")) for note in stamps)
+            assert stamps
+            assert cli("audit", "verify", one.audit, "--allow-unanchored", check=False).returncode == 0
+            path.unlink()
+            (tmp_path / "old").mkdir()
+            shutil.move(one.audit / "anchor", tmp_path / "old")
+            assert "s3:our-heads/shop/ kept its head with" in one.refused() or "the witness saw" in one.refused()
+    finally:
+        moto.stop()
 
 
 def test_heads_are_written_while_nothing_happens(tmp_path):

@@ -3,12 +3,14 @@ import contextlib
 import io
 import json
 import socket
+import threading
 
 import pytest
 import uvloop
 from anchored import Log, heads_in
 from witness import running
 
+from gateway.audit.anchor_file import File
 from gateway.audit.anchors import FileAnchor, S3Anchor, StdoutAnchor, WitnessAnchor
 from gateway.audit.ledger import Ledger
 from gateway.model.errors import StoreDown
@@ -102,6 +104,43 @@ async def test_an_anchor_that_hangs_stops_neither_the_others_nor_the_heads(scene
     failed = [event for event in scene.events() if event["event"] == "anchor failed"]
     assert {event["anchor"] for event in failed} == {"witness:witness.example/w1"}
     assert [event["cause"] for event in failed] == ["no answer within 0 seconds", "no answer at the end"]
+
+
+async def test_an_anchor_that_is_busy_for_too_long_has_failed(scene, monkeypatch):
+    monkeypatch.setattr(anchoring_module, "BUSY_SECONDS", 0.1)
+    release = threading.Event()
+    write = File._write
+
+    def slow(self, line):
+        release.wait(30)
+        write(self, line)
+
+    monkeypatch.setattr(File, "_write", slow)
+    async with scene.running(scene.file, heads_seconds=1) as one:
+        await until(lambda: one.status().anchors[0].failures >= 1)
+        assert "busy with one head" in one.status().anchors[0].why
+        release.set()
+        await until(lambda: one.status().anchors[0].current)
+
+
+async def test_starting_over_keeps_the_old_logs_and_signs_no_second_history(scene, tmp_path):
+    async with scene.running(scene.file):
+        await until(scene.kept)
+    old = scene.kept()[-1]["note"].partition("\n")[0]
+    (tmp_path / "evidence").mkdir()
+    (scene.state / "audit").rename(tmp_path / "evidence" / "audit")
+    with pytest.raises(StoreDown, match="is missing"):
+        await scene.anchoring(scene.file).start()
+    for key in (scene.state / "keys").glob("*.log.key"):
+        key.rename(tmp_path / "evidence" / key.name)
+    with pytest.raises(StoreDown, match="did not sign"):
+        await scene.anchoring(scene.file, deployment="shop-2").start()
+    assert not list((scene.state / "keys").glob("*.log.key"))
+    fresh = FileAnchor(str(tmp_path / "heads-2.jsonl"))
+    async with scene.running(fresh, deployment="shop-2"):
+        await until((tmp_path / "heads-2.jsonl").exists)
+    new = json.loads((tmp_path / "heads-2.jsonl").read_text().splitlines()[-1])["note"].partition("\n")[0]
+    assert (old.partition("/")[0], new.partition("/")[0]) == ("privacy-gateway", "shop-2")
 
 
 async def test_heads_that_cannot_be_written_are_told_and_grow_old(scene, monkeypatch):
