@@ -111,10 +111,14 @@ async def test_a_reader_that_is_slow_gets_every_byte(anchor, pipe, monkeypatch):
 async def test_a_pipe_that_nobody_reads_fails_and_holds_nothing_up(anchor, pipe, monkeypatch):
     monkeypatch.setattr(anchor_file, "STDOUT_PATIENCE", 0.05)
     statement = anchor.heads()
+
+    async def fill() -> None:
+        while True:
+            await pipe[1].keep(statement)
+
     async with asyncio.timeout(20):
         with pytest.raises(AnchorFailed, match="nobody reads"):
-            while True:
-                await pipe[1].keep(statement)
+            await fill()
 
 
 async def test_a_closed_pipe_fails(anchor, pipe):

@@ -73,12 +73,13 @@ async def test_a_stamp_of_an_authority_that_is_not_trusted_is_not_kept(tsa, log,
 
 
 @pytest.mark.parametrize(
-    ("answer", "said"), [
+    ("answer", "said"),
+    [
         ((500, b""), "answers 500"),
         ((200, b""), "not good"),
         ((200, b"no DER"), "not good"),
         ((200, bytes.fromhex("30053003020102")), "not good"),  # a rejection, which holds no token
-    ]
+    ],
 )
 async def test_other_answers_are_clear_failures(tsa, log, answer, said):
     tsa.answer = answer

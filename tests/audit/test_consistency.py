@@ -75,5 +75,5 @@ def test_a_second_library_agrees(small, monkeypatch):
 
 @pytest.mark.parametrize(("old", "new"), [(4, 3), (-1, 3), (3, 6), (0, 6)])
 def test_a_proof_goes_from_a_smaller_tree_to_a_larger_one(old, new):
-    with pytest.raises(ValueError, match="leaves|larger"):
+    with pytest.raises(ValueError, match=r"leaves|larger"):
         leaves_of(5).proof(old, new)

@@ -37,7 +37,7 @@ heads_seconds: 10
 anchors:
   - stdout: true
   - file: heads.jsonl
-  - s3: {{bucket: our-heads, prefix: shop/, endpoint: "https://s3.example:9000", region: eu-central-1, retain_days: 400}}
+  - s3: {{bucket: our-heads, prefix: shop/, endpoint: "https://s3.example:9", region: eu-central-1, retain_days: 400}}
   - s3: {{bucket: our-heads, prefix: other/, retain_days: 1}}
   - witness: {{url: "https://witness.example/x", vkey: {VKEY}}}
   - rfc3161: {{url: "http://tsa.example/", ca: tsa.pem, every_seconds: 60}}
@@ -50,7 +50,7 @@ anchors:
     assert settings.anchors == (
         StdoutAnchor(),
         FileAnchor(str(tmp_path / "heads.jsonl")),
-        S3Anchor("our-heads", "shop/", 400, "https://s3.example:9000", "eu-central-1"),
+        S3Anchor("our-heads", "shop/", 400, "https://s3.example:9", "eu-central-1"),
         S3Anchor("our-heads", "other/", 1),
         WitnessAnchor("https://witness.example/x", VKEY),
         StampAnchor("http://tsa.example/", str(tmp_path / "tsa.pem"), 60),

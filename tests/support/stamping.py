@@ -1,7 +1,7 @@
 """A time stamp authority (RFC 3161) of the tests' own: `openssl ts` behind a small HTTP server."""
 
 import contextlib
-import datetime
+import datetime as dt
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -85,22 +85,20 @@ def _certificates(folder: Path) -> None:
         certificate = builder.sign(root_key, hashes.SHA256())
         (folder / path).write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
     (folder / "tsa.key").write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     )
 
 
 def _builder(subject: x509.Name, issuer: x509.Name, key: rsa.RSAPrivateKey) -> x509.CertificateBuilder:
-    now = datetime.datetime.now(datetime.UTC)
+    now = dt.datetime.now(dt.UTC)
     return (
         x509.CertificateBuilder()
         .subject_name(subject)
         .issuer_name(issuer)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(hours=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
+        .not_valid_before(now - dt.timedelta(hours=1))
+        .not_valid_after(now + dt.timedelta(days=1))
     )
 
 
