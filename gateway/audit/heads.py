@@ -90,7 +90,7 @@ def newest_head(slot: Path) -> SignedHead | None:
     keys = keys_of(slot)
     for first in sorted(_segments(slot), reverse=True) if keys else ():
         for read in (_of_open_segment, _of_note):  # an open one may have been sealed a moment ago
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError, UnicodeDecodeError):
                 found = read(slot, first, keys)
                 if found is not None:
                     return found

@@ -1,11 +1,13 @@
 import base64
 import shutil
+import ssl
 
 import msgspec
 import pytest
 from anchored import Log
+from certificates import write_certificate
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from witness import running
+from witness import running, serving
 
 from gateway.audit import anchor_http
 from gateway.audit.anchor_log import AnchorLog
@@ -116,6 +118,32 @@ async def test_every_other_answer_is_a_clear_failure(server, log, status, body, 
     assert not anchor.path.exists()
     server.answer = None
     await anchor.keep(log.heads())
+
+
+async def test_a_cosignature_over_another_checkpoint_or_time_is_not_good(server, log):
+    statement = log.heads()
+    body = statement.signed.note.partition("\n\n")[0] + "\n"
+    good = server.cosign(body.encode())
+    server.answer = 200, server.cosign(body.replace("\n3\n", "\n4\n").encode())
+    with pytest.raises(AnchorFailed, match="no good cosignature"):
+        await client(server, log).keep(statement)
+    blob = bytearray(base64.b64decode(good.split(b" ")[-1]))
+    blob[11] ^= 1
+    server.answer = 200, f"\u2014 {server.name} {base64.b64encode(blob).decode()}\n".encode()
+    with pytest.raises(AnchorFailed, match="no good cosignature"):
+        await client(server, log).keep(statement)
+    server.answer = 200, good
+    await client(server, log).keep(statement)
+
+
+async def test_a_server_whose_certificate_nobody_vouches_for_is_not_asked(server, log, tmp_path):
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(*write_certificate(tmp_path, "localhost"))
+    with serving(server.application(), tls) as url:
+        anchor = Witness(WitnessAnchor(url.replace("127.0.0.1", "localhost") + "/prefix", server.vkey), log.slot)
+        with pytest.raises(AnchorFailed, match="CertificateError"):
+            await anchor.keep(log.heads())
+    assert server.requests == []
 
 
 async def test_a_bad_proof_is_a_contradiction(server, log):

@@ -43,6 +43,35 @@ def test_a_log_that_was_closed_is_read_from_its_note(log):
     assert newest_head(log.slot).note == note.read_text()
 
 
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda note: b"\xff" + note,
+        lambda note: note.replace(b"\xe2\x80\x94 example.org/log/w0", b"\xe2\x80\x94 example.org/log/w1"),
+        lambda note: note.replace(b"\n\n", b"\nextension\n\n"),
+        lambda note: note[: note.index(b"\n\n") + 2],
+        lambda note: note.replace(b"example.org/log/w0\n", b"example.org/log/w1\n", 1),
+        lambda _: b"",
+    ],
+)
+def test_a_note_that_is_not_the_logs_own_does_not_count(log, spoil):
+    log.write(2)
+    log.close()
+    [note] = (log.slot / "sealed").glob("*.note")
+    note.write_bytes(spoil(note.read_bytes()))
+    assert newest_head(log.slot) is None
+
+
+def test_further_signatures_of_a_note_are_left_out(log):
+    log.write(2)
+    log.close()
+    [note] = (log.slot / "sealed").glob("*.note")
+    whole = note.read_text()
+    body, _, own = whole.partition("\n\n")
+    note.write_text(f"{body}\n\n\u2014 witness.example/w1 AAAA\n{own}\u2014 other.example AAAA\n")
+    assert newest_head(log.slot).note == whole
+
+
 def test_a_new_segment_without_a_group_leaves_the_head_of_the_one_before(log):
     log.write(3)
     log.close()

@@ -8,6 +8,7 @@ import base64
 import contextlib
 import hashlib
 import json
+import ssl
 import threading
 import time
 from collections.abc import Iterator
@@ -147,15 +148,15 @@ def consistent(first: int, second: int, first_hash: bytes, second_hash: bytes, p
 
 
 @contextlib.contextmanager
-def serving(app: web.Application) -> Iterator[str]:
+def serving(app: web.Application, tls: ssl.SSLContext | None = None) -> Iterator[str]:
     """The application on a port of its own, in a thread of its own; gives its URL."""
     loop = asyncio.new_event_loop()
     runner = web.AppRunner(app)
 
     async def begin() -> str:
         await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        return f"http://127.0.0.1:{runner.addresses[0][1]}"
+        await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls).start()
+        return f"{'https' if tls else 'http'}://127.0.0.1:{runner.addresses[0][1]}"
 
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
