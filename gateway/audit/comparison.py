@@ -52,15 +52,11 @@ def _holds(slot: Path, head: LogHead) -> bool:
         return True
     bodies = dict(segments_in(slot / SEALED) + segments_in(slot))
     notes = [path.name for path in (slot / SEALED).glob("*.note")]
-    firsts = sorted({*bodies, *(int(match[1]) for name in notes if (match := _NOTE.fullmatch(name)))}, reverse=True)
-    line = b'{"index":%d,"kind":"checkpoint","root":"%b",' % (head.size, head.root.encode())
-    # A segment may begin with the group that the one before it ends in, so two can hold the index.
-    for first in [first for first in firsts if first <= head.size][:2]:
-        if first not in bodies:
-            return True
-        if line in _read(bodies[first]):
-            return True
-    return False
+    firsts = {*bodies, *(int(match[1]) for name in notes if (match := _NOTE.fullmatch(name)))}
+    first = max((first for first in firsts if first <= head.size), default=-1)
+    if first not in bodies:
+        return first >= 0
+    return b'{"index":%d,"kind":"checkpoint","root":"%b",' % (head.size, head.root.encode()) in _read(bodies[first])
 
 
 def _read(path: Path) -> bytes:

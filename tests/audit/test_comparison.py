@@ -51,6 +51,28 @@ def test_a_smaller_log_is_rolled_back(log):
     assert said(log, kept) == [f"log {ORIGIN} has another history than the {kept.size} leaves that the file kept"]
 
 
+def test_a_tail_cut_at_the_checkpoint_before_is_rolled_back(log):
+    """Row 13: one group less, and everything that is left is good."""
+    log.write(3)
+    log.writer.abandon()
+    *_, before, kept = checkpoints(log)
+    [path] = log.slot.glob("seg-*.jsonl")
+    lines = path.read_bytes().rstrip(b"\0").split(b"\n")
+    path.write_bytes(b"\n".join(lines[: before.size + 1]) + b"\n")
+    assert said(log, before) == []
+    assert said(log, kept) == [f"log {ORIGIN} has {before.size} leaves, and the file kept its head with {kept.size}"]
+
+
+def test_a_group_that_was_written_again_after_a_failure_is_found(log):
+    log.write(3)
+    log.writer.assemble([(b"{", b'"kind":"count","time":"2026-11-23T13:07:25.123456Z","version":1}')])
+    log.writer.begin()
+    log.writer.fail()
+    log.write(3)
+    assert len(list(log.slot.glob("seg-*.jsonl"))) == 2
+    assert said(log, *checkpoints(log)) == []
+
+
 def test_another_root_of_the_same_size_is_another_history(log):
     log.write(3)
     for head in checkpoints(log):
@@ -77,3 +99,5 @@ def test_a_head_whose_lines_retention_took_is_left_to_the_verifier(log):
         body.unlink()
     assert said(log, *heads) == []
     assert said(log, LogHead(ORIGIN, "A" * 43 + "=", heads[-2].size)) != []
+    sorted((log.slot / "sealed").glob("*.note"))[0].unlink()
+    assert "another history" in said(log, heads[0])[0]
