@@ -11,6 +11,7 @@ from typing import Any, Literal, Self, TypeAlias, get_args
 import msgspec
 
 from gateway.audit.reading import Entry, Head, head_of, newest_first
+from gateway.model.words import Kind
 
 _PLAIN = re.compile(r"[A-Za-z0-9 ._:*-]+")
 
@@ -95,7 +96,12 @@ def matches(entry: Entry, query: Query) -> bool:
 
 
 def says(record: Mapping[str, Any], query: Query) -> bool:
-    """Whether route, recipient, kind, direction and fields are those asked for: all that many records share."""
+    """Whether route, recipient, kind, direction and fields are those asked for: all that many records share.
+
+    The heads of every minute are found only by their kind.
+    """
+    if not query.kind and record.get("kind") == Kind.HEADS:
+        return False
     for key in ("recipient", "route", "kind", "direction"):
         wanted = getattr(query, key)
         if wanted and record.get(key) != wanted:

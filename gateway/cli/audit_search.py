@@ -8,6 +8,7 @@ import click
 from rich.table import Table
 from rich.text import Text
 
+from gateway.audit.heads import ANCHOR_SLOT
 from gateway.audit.index import Index
 from gateway.audit.reading import Entry, Head, find_index
 from gateway.audit.search import GROUPS, Counts, Group, Query, Scan
@@ -25,7 +26,7 @@ _FILTERS: tuple[Decorator, ...] = (
     click.option("--class", "data_class", default="", help="A data class, with those below it."),
     click.option("--purpose", default="", help="What for."),
     click.option("--reason", default="", help="Reason of a field or of the whole message."),
-    click.option("--kind", default="", help="Kind of record, such as disclose or refuse."),
+    click.option("--kind", default="", help="Kind of record, such as disclose or refuse; heads only if asked for."),
     click.option("--direction", default="", type=click.Choice(["", "request", "response"]), help="Which way."),
     click.option("--request", default="", help="A request id."),
     click.option("--since", type=Moment(), help="Not before this time (UTC without an offset)."),
@@ -92,7 +93,7 @@ def _print_counts(counts: Counts, by: Group | None, *, as_json: bool) -> None:
 @AS_JSON
 def show_command(what: str, state: Path, slot: str, as_json: bool) -> None:
     """Show one record, or all of one request, in full, with the checkpoint that covers it."""
-    logs = [path for path in slots(state, as_json) if slot in ("", path.name)]
+    logs = [path for path in slots(state, as_json) if path.name == slot or (not slot and path.name != ANCHOR_SLOT)]
     if not logs:
         fail("there is no such slot", as_json=as_json)
     if what.isdecimal() and len(what) < 17:

@@ -8,7 +8,6 @@ from typing import Any
 import aiohttp
 import msgspec
 
-from gateway.audit.heads import ANCHOR_SLOT
 from gateway.audit.reading import Entry, slots_of
 from gateway.audit.search import Query, search
 from gateway.cli.demo_stage import Stage
@@ -134,8 +133,7 @@ class Director:
         return found
 
     def _note_records(self) -> list[Entry]:
-        logs = [slot for slot in slots_of(self._stage.state) if slot.name != ANCHOR_SLOT]
-        entries = list(search(logs, Query(limit=100)))
+        entries = list(search(slots_of(self._stage.state), Query(limit=100)))
         new = [entry for entry in reversed(entries) if (entry.slot, entry.index) not in self._seen]
         self._seen.update((entry.slot, entry.index) for entry in new)
         return new
