@@ -114,6 +114,8 @@ class Kind(StrEnum):
     CONSENT = "consent"
     KEY = "key"
     ERASE = "erase"
+    PRUNE = "prune"
+    CLOCK = "clock"
     HEADS = "heads"
 
 
