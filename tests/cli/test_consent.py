@@ -214,7 +214,7 @@ def test_without_keys_the_command_says_what_to_do(tmp_path, capsys):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_broken_store_is_one_line(run, state):
+def test_a_broken_store_is_one_line(run, state, ann):
     (state / "consent.sqlite").write_bytes(b"not a database" * 100)
     (state / "consent.sqlite").chmod(0o600)
 
