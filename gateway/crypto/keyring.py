@@ -128,6 +128,10 @@ class KeyRing:
         """
         return self._indexes.tag(canonical_identifier(identifier))[:16]
 
+    def subject_root(self) -> bytes:
+        """16 bytes by which a store of people knows the root key that it was made under."""
+        return _derive(self._root, "subject-root")[:16]
+
     def wrap_subject_key(self, index: bytes, key: bytes) -> bytes:
         """The key of the person at `index` as it is stored: AES-256 key wrap (RFC 3394), 40 bytes.
 

@@ -41,6 +41,7 @@ _MIGRATIONS = (
             digest BLOB NOT NULL UNIQUE,
             since INTEGER NOT NULL
         ) WITHOUT ROWID""",
+        "CREATE TABLE root (mark BLOB NOT NULL)",
     ),
 )
 
@@ -80,6 +81,7 @@ class SqliteSubjectStore:
                 self._connection.execute("PRAGMA temp_store = MEMORY")
                 self._file = identity(path)
                 self._generation = Generation(path.with_suffix(".generation"))
+                self._check_root()
                 self._refuse_erased(erased)
             except (sqlite3.Error, OSError, StoreDown):
                 self._connection.close()
@@ -221,6 +223,18 @@ class SqliteSubjectStore:
                     return True
                 kept = piece[-len(wrapped[0]) :] if wrapped else b""
         return False
+
+    def _check_root(self) -> None:
+        """Under another root key everyone would be met anew, and nobody's consents found."""
+        mark = self._connection.execute("SELECT mark FROM root").fetchone()
+        if mark is None:
+            with transaction(self._connection):
+                self._connection.execute(
+                    "INSERT INTO root SELECT ? WHERE NOT EXISTS (SELECT 1 FROM root)", (self._keys.subject_root(),)
+                )
+            mark = self._connection.execute("SELECT mark FROM root").fetchone()
+        if mark != (self._keys.subject_root(),):
+            raise down("subjects.sqlite was made under another root key: restore keys/root.key from your backup")
 
     def _refuse_erased(self, erased: Iterable[bytes]) -> None:
         back = self.holds(erased)
