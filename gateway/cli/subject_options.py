@@ -8,7 +8,7 @@ import click
 from gateway.crypto.keyring import is_subject_handle
 from gateway.runtime.erasure import open_subjects
 from gateway.stores.keyfile import load_keyring
-from gateway.stores.subjects import Subject
+from gateway.stores.subjects import SUBJECTS, Subject
 
 WAIT = 10.0
 """Seconds to wait for another process's lock: nobody's request waits for a command."""
@@ -40,11 +40,16 @@ def find_subject(state: Path, identifier: str) -> Subject | None:
         click.BadParameter: the identifier names nobody.
         StoreDown: the store cannot be read.
     """
-    store = open_subjects(state, load_keyring(state), busy_timeout=WAIT)
+    keys = load_keyring(state)
     try:
-        return store.find(identifier)
+        keys.subject_index(identifier)
     except ValueError as problem:
         raise click.BadParameter(str(problem), param_hint="--subject") from None
+    if not (state / SUBJECTS).exists():
+        return None
+    store = open_subjects(state, keys, busy_timeout=WAIT)
+    try:
+        return store.find(identifier)
     finally:
         store.close()
 

@@ -98,5 +98,7 @@ def _recorded(state: Path) -> set[bytes]:
 
 def _erased(state: Path) -> set[bytes]:
     """Keys that are destroyed for good: by the list, and by the log where the list is an older copy too."""
+    # The log first: of an erasure that is under way, the list then tells that it is.
+    recorded = _recorded(state)
     erasures = EraseList.read(state / ERASED)
-    return (erasures.done | _recorded(state)) - erasures.begun
+    return (erasures.done | recorded) - erasures.begun

@@ -63,11 +63,14 @@ class Services:
         """
         keys = load_keyring(state)
         signer = load_signing_key(state, slot, name=origin)
+        met_nobody = not (state / SUBJECTS).exists()
         with ExitStack() as opened:
             people = open_people(state, keys)
             opened.callback(people.close)
             consent = SqliteConsentStore(state / "consent.sqlite")
             opened.callback(consent.close)
+            if met_nobody and not consent.is_empty():
+                log.warning("what people decided before matches nobody: subjects.sqlite is new or lost")
             ledger = Ledger.open(
                 state / "audit" / slot,
                 origin=signer.name,

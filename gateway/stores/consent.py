@@ -126,6 +126,11 @@ class SqliteConsentStore:
                 raise ValueError("an event with this id is recorded already") from None
         return event.id
 
+    def is_empty(self) -> bool:
+        """Whether nobody ever decided anything."""
+        with store_down("the consent store cannot be read"):
+            return self._connection.execute("SELECT 1 FROM consent_event LIMIT 1").fetchone() is None
+
     def history(self, subject: str) -> list[ConsentEvent]:
         """Every event of a person in the order in which they count."""
         return in_order(self._events(_HISTORY, subject))

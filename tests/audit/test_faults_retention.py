@@ -186,6 +186,15 @@ def test_row_25_nothing_goes_before_the_heads_cover_its_record(retained):
     assert [each.segment for each in run(retained.audit).deleted] == [first]
 
 
+@pytest.mark.parametrize(("more", "goes"), [(0, False), (1, True)])
+def test_row_25_a_head_covers_the_leaves_before_its_size(retained, more, goes):
+    retained.write("w0", 1, 9)
+    prune(prunable(retained.audit, BEFORE), retained.operator, policy="retention", by="test")
+    ((index, _),) = operator_records(retained.audit, Kind.PRUNE)
+    retained.heads(size=index + more)
+    assert bool(sweep(retained.audit).deleted) == goes
+
+
 def test_row_25_heads_that_do_not_name_the_operators_log_cover_nothing(retained):
     retained.write("w0", 1, 9)
     retained.heads()

@@ -64,6 +64,12 @@ def test_show_tells_what_is_kept_and_keeps_nothing(run, logged):
     assert json.loads(run("subject", "show", "--subject", "carl", "--json").out)["known"] is False
 
 
+def test_looking_for_somebody_makes_no_store(run, state):
+    assert "nothing is kept" in run("subject", "show", "--subject", ANN).out
+    assert run("consent", "show", "--subject", ANN).out == "nothing is recorded\n"
+    assert not (state / "subjects.sqlite").exists()
+
+
 def test_after_an_erasure_nothing_joins_the_records_with_the_person(run, logged, tmp_path):
     handle = handle_of(logged, ANN)
     shutil.copy2(logged / "subjects.sqlite", tmp_path / "backup")

@@ -12,6 +12,7 @@ from gateway.audit.operator_log import OperatorLog, operator_records
 from gateway.audit.verify import verify_directory
 from gateway.model.errors import StoreDown
 from gateway.model.words import Kind, Posture
+from gateway.runtime import erasure as module
 from gateway.runtime.erasure import erase, erase_again, open_subjects
 from gateway.stores.erasures import EraseList
 from gateway.stores.generation import Generation
@@ -174,3 +175,23 @@ def test_a_state_directory_from_before_gets_its_store(state, keys):
     assert store.find(ANN) is None
     store.close()
     assert not (state / "audit").exists()
+
+
+def test_an_erasure_under_way_is_no_older_copy(state, keys, monkeypatch):
+    ann = handle_of(state, ANN)
+    digest = []
+    store = open_subjects(state, keys)
+    digest.append(store.find(ANN).digest)
+    store.close()
+
+    def meanwhile(*arguments):
+        if digest:
+            EraseList.read(state / "subjects.erased").begin(digest)
+            module._record(state, [digest.pop()], "dpo")
+        return operator_records(*arguments)
+
+    monkeypatch.setattr(module, "operator_records", meanwhile)
+    opened = open_subjects(state, keys)
+    assert opened.find(ANN).handle == ann
+    opened.close()
+    assert handle_of(state, ANN) != ann

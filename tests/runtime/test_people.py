@@ -103,6 +103,7 @@ async def test_an_erasure_while_somebody_waits_is_not_undone_by_memory(people, t
         await asyncio.sleep(0.001)
     eraser = SqliteSubjectStore(tmp_path / "subjects.sqlite", KEYS)
     eraser.erase([eraser.find(ANN).digest])
+    assert people.known(ANN) is None
     gate.set()
 
     after = await waiting

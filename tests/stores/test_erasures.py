@@ -1,5 +1,6 @@
 import multiprocessing
-import time
+import os
+import threading
 from hashlib import sha256
 
 import pytest
@@ -72,10 +73,19 @@ def test_what_cannot_be_written_did_not_begin(path):
         EraseList.read(path)
 
 
+def test_a_line_is_synced_before_anything_follows_from_it(path, monkeypatch):
+    synced = []
+    monkeypatch.setattr(os, "fsync", lambda descriptor: synced.append(os.fstat(descriptor).st_ino))
+    EraseList.read(path).begin([A])
+
+    assert synced == [path.stat().st_ino, path.parent.stat().st_ino]
+
+
 def hold(path, told):
     with one_at_a_time(path):
         told.send("held")
         told.recv()
+        told.send("let go")
 
 
 def test_one_process_erases_at_a_time(path):
@@ -83,10 +93,11 @@ def test_one_process_erases_at_a_time(path):
     process = multiprocessing.get_context("spawn").Process(target=hold, args=(path, there), daemon=True)
     process.start()
     assert here.recv() == "held"
-    let_go = time.monotonic() + 0.2
-    process.join(0.2)
-    here.send("go")
+    letting = threading.Timer(0.2, here.send, ["go"])
+    letting.start()
     with one_at_a_time(path):
-        assert time.monotonic() >= let_go
+        assert here.poll()
+        assert here.recv() == "let go"
     process.join(10)
+    letting.join()
     assert process.exitcode == 0

@@ -129,8 +129,13 @@ def test_an_answer_from_before_an_erasure_is_not_remembered_after_it(path, store
     handle = store.handle(ANN)
     version = store.version()
     another(path).erase([store.find(ANN).digest])
+    assert store.version() != version
     store.remember(ANN, handle, version)
+    assert store.known(ANN) is None
 
+    store._generation.begin()
+    store.remember(ANN, handle, store.version())
+    store._generation.end(store._generation.read()[0])
     assert store.known(ANN) is None
 
 
@@ -169,6 +174,20 @@ def test_a_copy_that_a_page_kept_goes_too(path, store, monkeypatch):
 
     assert traces(path, wrapped) == []
     assert store.find("8") is not None
+
+
+def test_a_copy_goes_too_where_the_row_went_before_somebody_died(path, store):
+    store.handles([KEYS.subject_index(str(number)) for number in range(200)])
+    wrapped, digest = row_of(path, "7")[1], store.find("7").digest
+    connection = sqlite3.connect(path)
+    with connection:
+        connection.execute("PRAGMA secure_delete = OFF")
+        connection.execute("DELETE FROM subject WHERE digest = ?", (digest,))
+    connection.close()
+    assert traces(path, wrapped)
+    store.erase([digest])
+
+    assert traces(path, wrapped) == []
 
 
 def test_an_erasure_can_be_repeated_when_its_row_is_gone_already(path, store):

@@ -69,12 +69,12 @@ class Retained:
         paths = sorted((self.audit / slot).rglob("seg-*.jsonl"), key=lambda path: path.name)
         return [json.loads(raw) for path in paths for raw in path.read_bytes().rstrip(b"\0").splitlines()]
 
-    def heads(self, *, day: int = 28) -> None:
-        """What the log of heads says when it is written now: the newest checkpoint of each other log."""
+    def heads(self, *, day: int = 28, size: int | None = None) -> None:
+        """What the log of heads says when it is written now: the newest checkpoint of each other log, or `size`."""
         heads = []
         for home in sorted(path for path in self.audit.iterdir() if path.name != "anchor"):
             last = [each for each in self.lines(home.name) if each["kind"] == "checkpoint"][-1]
-            heads.append({"origin": key_of(home.name).name, "root": last["root"], "size": last["size"]})
+            heads.append({"origin": key_of(home.name).name, "root": last["root"], "size": size or last["size"]})
         writer = self.start("anchor", day)
         before = json.dumps({"heads": heads}).replace(" ", "").encode()[:-1] + b","
         writer.append([(before, line("heads", at(day))[1])])
