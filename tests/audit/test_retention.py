@@ -209,19 +209,24 @@ def test_nothing_is_deleted_whose_proof_went_after_the_record(retained, damage):
     assert path.exists()
 
 
-def test_a_segment_that_repeats_a_group_goes_only_with_the_one_before_it(retained, monkeypatch):
+def unsure_writer(retained, monkeypatch):
+    """A writer whose first group was written, and nobody knows whether it was synced."""
     writer = retained.start("w0", 1)
-    failing = iter([True])
     append = segment_module.Segment.append
 
     def unsure(self, data):
         append(self, data)
-        if next(failing, False):
-            raise OSError(5, "written, and nobody knows whether it was synced")
+        raise OSError(5, "the sync failed")
 
-    monkeypatch.setattr(segment_module.Segment, "append", unsure)
-    with pytest.raises(OSError, match="nobody knows"):
-        writer.append([line("count", at(1))])
+    with monkeypatch.context() as failing:
+        failing.setattr(segment_module.Segment, "append", unsure)
+        with pytest.raises(OSError, match="sync failed"):
+            writer.append([line("count", at(1))])
+    return writer
+
+
+def test_a_segment_that_repeats_a_group_goes_only_with_the_one_before_it(retained, monkeypatch):
+    writer = unsure_writer(retained, monkeypatch)
     writer.append([line("count", at(4))])
     writer.close()
     retained.write("w0", 9, 12)
@@ -238,3 +243,22 @@ def test_a_segment_that_repeats_a_group_goes_only_with_the_one_before_it(retaine
     run(retained, at(10))
     assert retained.bodies("w0") == retained.bodies("w0")[-1:] != [third]
     assert recover(retained.audit / "w0", key_of("w0").name, key_of("w0")).tree.size
+
+
+def test_a_segment_that_holds_nothing_but_the_repeated_group_goes_too(retained, monkeypatch):
+    writer = unsure_writer(retained, monkeypatch)
+    append = segment_module.Segment.append
+    calls = iter([append])
+    with monkeypatch.context() as failing:
+        failing.setattr(segment_module.Segment, "append", lambda *given: next(calls)(*given))
+        with pytest.raises(StopIteration):
+            writer.append([line("count", at(1))])
+    writer.abandon()
+    retained.write("w0", 9, 12)
+    first, second, *_ = retained.bodies("w0")
+
+    bodies = list(prunable(retained.audit, at(3)))
+    assert names(bodies) == [f"w0/{first}", f"w0/{second}"]
+    assert bodies[0].leaves.endswith(bodies[1].leaves)
+    run(retained, at(3))
+    assert len(retained.bodies("w0")) == 2
