@@ -60,19 +60,26 @@ class People:
         self._store.close()
 
     async def _serve(self) -> None:
+        try:
+            while self._waiting:
+                waiting, self._waiting = self._waiting, {}
+                await self._answer(waiting)
+        finally:
+            self._round = None
+
+    async def _answer(self, waiting: dict[bytes, asyncio.Future[str]]) -> None:
         loop = asyncio.get_running_loop()
-        while self._waiting:
-            waiting, self._waiting = self._waiting, {}
-            try:
-                handles = await loop.run_in_executor(self._thread, self._handles, list(waiting))
-            except StoreDown as error:
-                for future in waiting.values():
-                    future.set_exception(error)
-                    future.exception()  # a caller that went away is no news for the log
-            else:
-                for future, handle in zip(waiting.values(), handles, strict=True):
-                    future.set_result(handle)
-        self._round = None
+        try:
+            handles = await loop.run_in_executor(self._thread, self._handles, list(waiting))
+            for future, handle in zip(waiting.values(), handles, strict=True):
+                future.set_result(handle)
+        except StoreDown as error:
+            for future in waiting.values():
+                future.set_exception(error)
+                future.exception()  # a caller that went away is no news for the log
+        finally:
+            for future in waiting.values():
+                future.cancel()  # where this was cut off; nobody is to wait for ever
 
     def _handles(self, indexes: list[bytes]) -> list[str]:
         if self._other is None:

@@ -88,7 +88,7 @@ class SqliteSubjectStore:
                 raise
 
     def known(self, identifier: str) -> str | None:
-        """The handle of a person who was met lately; None says nothing. Touches no disk but for a look each second.
+        """The handle of a person who was met lately; None says nothing. Asks no database.
 
         Raises:
             ValueError: the identifier names nobody.

@@ -138,6 +138,18 @@ def test_leaves_that_the_writer_left_are_kept_as_they_are(retained):
     assert not body.path.exists()
 
 
+def test_a_log_whose_key_was_rotated_is_known_by_each_of_its_keys(retained):
+    retained.write("w0", 1, 9)
+    keys = retained.audit / "w0" / "log.vkey"
+    keys.write_text(keys.read_text() + key_of("w0-later").vkey + "\n")
+    assert len(run(retained, at(6))[1].deleted) == 1
+
+    retained.write("w1", 1, 9)
+    (retained.audit / "w1" / "log.vkey").write_text(key_of("w1-later").vkey + "\n")
+    with pytest.raises(StoreDown, match="not signed by the log's key"):
+        run(retained, at(6))
+
+
 def edited(path):
     path.write_bytes(path.read_bytes().replace(b"count", b"COUNT", 1))
 
@@ -248,10 +260,17 @@ def test_a_segment_that_repeats_a_group_goes_only_with_the_one_before_it(retaine
 def test_a_segment_that_holds_nothing_but_the_repeated_group_goes_too(retained, monkeypatch):
     writer = unsure_writer(retained, monkeypatch)
     append = segment_module.Segment.append
-    calls = iter([append])
+    calls = []
+
+    def once(self, data):
+        calls.append(data)
+        if len(calls) > 1:
+            raise OSError(5, "nothing more is written")
+        append(self, data)
+
     with monkeypatch.context() as failing:
-        failing.setattr(segment_module.Segment, "append", lambda *given: next(calls)(*given))
-        with pytest.raises(StopIteration):
+        failing.setattr(segment_module.Segment, "append", once)
+        with pytest.raises(OSError, match="nothing more"):
             writer.append([line("count", at(1))])
     writer.abandon()
     retained.write("w0", 9, 12)

@@ -117,3 +117,12 @@ async def test_whom_the_text_does_not_name_is_nobody(people):
         people.known(" ")
     with pytest.raises(ValueError, match="names nobody"):
         await people.meet(" ")
+
+
+async def test_nobody_waits_for_ever_for_people_that_were_closed(tmp_path):
+    path = tmp_path / "subjects.sqlite"
+    people = People(KEYS, SqliteSubjectStore(path, KEYS), lambda: SqliteSubjectStore(path, KEYS))
+    people._thread.shutdown()
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.wait_for(people.meet(ANN), 5)
+    people.close()
