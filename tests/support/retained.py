@@ -2,12 +2,15 @@
 
 import hashlib
 import json
+import os
 from base64 import b64decode, b64encode
 from pathlib import Path
 
 from gateway.audit.commit import GroupWriter
 from gateway.audit.operator_log import OperatorLog
-from gateway.audit.recovery import finish, publish_key, recover
+from gateway.audit.recovery import publish_key
+from gateway.audit.slot import open_slot
+from gateway.audit.tree import Tree, leaf_hash
 from gateway.crypto.sign import SigningKey
 
 DEPLOYMENT = "example.org/log"
@@ -38,10 +41,9 @@ class Retained:
     def start(self, slot: str, day: int, *, segment_bytes: int = 1 << 20) -> GroupWriter:
         home, key = self.audit / slot, key_of(slot)
         home.mkdir(parents=True, exist_ok=True)
-        recovered = recover(home, key.name, key)
         writer = GroupWriter(
             home,
-            recovered.tree,
+            self._tree(slot),
             key,
             origin=key.name,
             opened={},
@@ -49,10 +51,26 @@ class Retained:
             segment_seconds=3600,
             clock=lambda: at(day),
         )
-        writer.start(recovered.cuts)
+        writer.start(())
         publish_key(home, key)
-        finish(home, key.name, key, recovered)
         return writer
+
+    def recover(self, slot: str) -> None:
+        """A run that only recovers what another one left, with records of today."""
+        key = key_of(slot)
+        lock, writer = open_slot(
+            self.audit / slot, origin=key.name, signer=key, opened={}, segment_bytes=1 << 20, segment_seconds=3600
+        )
+        writer.close()
+        os.close(lock)
+
+    def _tree(self, slot: str) -> Tree:
+        lines = self._raw(slot)
+        previous = json.loads(lines[0])["previous"] if lines else {"size": 0, "frontier": []}
+        tree = Tree(previous["size"], tuple(b64decode(node) for node in previous["frontier"]))
+        for raw in lines:
+            tree.append(leaf_hash(raw))
+        return tree
 
     def write(self, slot: str, *days: int, kind: str = "count", **more: object) -> None:
         """A run, and so a sealed segment, for each day, with two groups of two records."""
@@ -66,8 +84,11 @@ class Retained:
         return sorted(path.name for path in (self.audit / slot).rglob("seg-*.jsonl"))
 
     def lines(self, slot: str) -> list[dict]:
+        return [json.loads(raw) for raw in self._raw(slot)]
+
+    def _raw(self, slot: str) -> list[bytes]:
         paths = sorted((self.audit / slot).rglob("seg-*.jsonl"), key=lambda path: path.name)
-        return [json.loads(raw) for path in paths for raw in path.read_bytes().rstrip(b"\0").splitlines()]
+        return [raw for path in paths for raw in path.read_bytes().rstrip(b"\0").splitlines()]
 
     def heads(self, *, day: int = 28, size: int | None = None) -> None:
         """What the log of heads says when it is written now: the newest checkpoint of each other log, or `size`."""
