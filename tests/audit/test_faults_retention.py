@@ -144,6 +144,8 @@ def die(audit, step):
 def test_row_25_whatever_dies_between_two_steps_the_next_run_goes_on(retained, step, anchored):
     retained.write("w0", 1, 5, 9)
     names = retained.bodies("w0")
+    for path in retained.audit.rglob("*.leaves"):
+        path.unlink()  # as older segments are, which have none
     if anchored:
         retained.heads()
         if step in ("about to delete", "one deleted", "deletion durable"):
