@@ -28,6 +28,7 @@ class OperatorLog:
     """The operators' log under an audit directory. Nothing is created before the first `append`."""
 
     def __init__(self, audit: Path, signer: Signer) -> None:
+        self.audit = audit
         self._directory = audit / OPERATOR
         self._signer = signer
 

@@ -6,6 +6,7 @@ the heads of logs are anchored, a `heads` record covers that record; the body is
 at what is there, so a run that died is finished by the next one.
 """
 
+import filecmp
 from collections.abc import Iterable, Iterator
 from hashlib import sha256
 from pathlib import Path
@@ -16,7 +17,7 @@ import msgspec
 from gateway.audit.operator_log import OPERATOR, OperatorLog, operator_records
 from gateway.audit.reading import newest_first, slots_of
 from gateway.audit.recovery import refuse
-from gateway.audit.sealed import Body, begins_alone, keys_of, read_body, read_note
+from gateway.audit.sealed import Body, begins_alone, homes_of, keys_of, read_body, read_note
 from gateway.audit.segment import SEALED, segments_in, sync_directory, write_file
 from gateway.crypto.sign import parse_vkey
 from gateway.model.words import Kind
@@ -26,7 +27,7 @@ _HEADS = b'"kind":"heads"'
 
 
 class Doomed(msgspec.Struct, frozen=True):
-    """A segment whose `prune` record is durable and whose body is still there, or was until now."""
+    """A body whose `prune` record is durable and that is still there, or was until now; a copy is one of its own."""
 
     slot: str
     segment: str
@@ -59,9 +60,8 @@ def prunable(audit: Path, before: str, slot: str = "") -> Iterator[Body]:
             continue
         keys = keys_of(directory)
         origin = _origin(directory)
-        newest = max(segments_in(directory) + segments_in(directory / SEALED), default=None)
-        sealed = [each for each in segments_in(directory / SEALED) if (origin, each[1].name) not in known]
-        for run in _runs(sealed):
+        sealed, newest = _segments(directory)
+        for run in _runs([each for each in sealed if (origin, each[1].name) not in known]):
             bodies = _read_run(run, keys)
             if newest in run or any(body.newest >= before for body in bodies):
                 break
@@ -79,8 +79,9 @@ def prune(bodies: Iterable[Body], log: OperatorLog, *, policy: str, by: str) -> 
     """
     kept, records = [], []
     for body in bodies:
-        if not body.leaves_path.exists():
-            write_file(body.leaves_path, body.leaves)
+        for copy in _copies(log.audit, body):
+            if not copy.with_suffix(".leaves").exists():
+                write_file(copy.with_suffix(".leaves"), body.leaves)
         kept.append(msgspec.structs.replace(body, leaves=b""))
         records.append(
             {
@@ -113,7 +114,7 @@ def sweep(audit: Path) -> Swept:
         if anchored is not None and anchored <= doomed.index:
             swept.waiting.append(doomed)
             continue
-        _check_what_stays(doomed, keys_of(doomed.path.parent.parent))
+        _check_what_stays(doomed, keys_of(audit / doomed.slot))
         doomed.path.unlink()
         sync_directory(doomed.path.parent)
         swept.deleted.append(doomed)
@@ -126,6 +127,28 @@ def _logs(audit: Path) -> list[Path]:
 
 def _origin(directory: Path) -> str:
     return parse_vkey(keys_of(directory)[0]).name
+
+
+def _segments(directory: Path) -> tuple[list[tuple[int, Path]], tuple[int, Path] | None]:
+    """The sealed segments of a log, one copy of each, and the newest segment of all."""
+    homes = homes_of(directory)[::-1]
+    sealed = {first: path for home in homes for first, path in segments_in(home / SEALED)}
+    every = {first: path for home in homes for first, path in segments_in(home)} | sealed
+    return sorted(sealed.items()), max(every.items(), default=None)
+
+
+def _copies(audit: Path, body: Body) -> list[Path]:
+    """The body and its copy in the other directory of the log.
+
+    Raises:
+        StoreDown: AUDIT_UNAVAILABLE; the two differ, which is for `verify` to judge.
+    """
+    slots = {_origin(directory): directory for directory in _logs(audit)}
+    copies = [home / SEALED / body.path.name for home in homes_of(slots[body.note.origin])]
+    found = [path for path in copies if path.exists()]
+    if not all(filecmp.cmp(body.path, path, shallow=False) for path in found):
+        raise refuse(f"the two copies of {body.path.name} differ: run `privacy-gateway audit verify`")
+    return found
 
 
 def _runs(sealed: list[tuple[int, Path]]) -> list[list[tuple[int, Path]]]:
@@ -149,8 +172,9 @@ def _doomed(audit: Path) -> Iterator[Doomed]:
     logs = {_origin(directory): directory for directory in _logs(audit)}
     for index, record in operator_records(audit, Kind.PRUNE):
         directory = logs.get(record["origin"])
-        if directory is not None:
-            path = directory / SEALED / record["segment"]
+        if directory is None:
+            continue
+        for path in (home / SEALED / record["segment"] for home in homes_of(directory)):
             if path.exists():
                 yield Doomed(directory.name, path.name, path, path.stat().st_size, index, record)
 

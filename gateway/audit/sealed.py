@@ -14,6 +14,7 @@ from gateway.crypto.sign import verify_signature
 from gateway.model.words import Kind
 
 LEAF = 32
+SECOND = "second"
 _SIGNATURE = "\u2014 "
 
 
@@ -56,6 +57,13 @@ def keys_of(slot: Path) -> list[str]:
     """The verifier keys of a slot's log, the oldest first; without a key file, none."""
     path = slot / KEY_FILE
     return path.read_text("ascii").split() if path.exists() else []
+
+
+def homes_of(slot: Path) -> list[Path]:
+    """The directories that a slot's log lies in: its own, and a second one where it names one that is there."""
+    pointer = slot / SECOND
+    second = [Path(pointer.read_text("utf-8").removesuffix("\n"))] if pointer.exists() else []
+    return [slot, *(path for path in second if path.is_dir())]
 
 
 def begins_alone(path: Path) -> bool:

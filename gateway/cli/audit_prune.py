@@ -107,8 +107,8 @@ def _print(bodies: Sequence[Body], swept: Swept, doubted: list[str], as_json: bo
         print_json(
             {
                 "segments": rows,
-                "deleted": [_name(each) for each in swept.deleted],
-                "waiting": [_name(each) for each in swept.waiting],
+                "deleted": _names(swept.deleted),
+                "waiting": _names(swept.waiting),
                 "doubts": doubted,
                 "dry_run": dry_run,
             }
@@ -121,9 +121,9 @@ def _print(bodies: Sequence[Body], swept: Swept, doubted: list[str], as_json: bo
         console.print(f"{len(bodies)} segment(s) would go; nothing was changed")
         return
     freed = sum(each.length for each in swept.deleted)
-    console.print(f"{len(swept.deleted)} segment(s) deleted, {freed} bytes")
+    console.print(f"{len(_names(swept.deleted))} segment(s) deleted, {freed} bytes")
     if swept.waiting:
-        console.print(_WAITING.format(count=len(swept.waiting)), soft_wrap=True)
+        console.print(_WAITING.format(count=len(_names(swept.waiting))), soft_wrap=True)
 
 
 def _print_table(bodies: Sequence[Body]) -> None:
@@ -149,5 +149,6 @@ def _row(body: Body) -> dict[str, object]:
     }
 
 
-def _name(doomed: Doomed) -> str:
-    return f"{doomed.slot}/{doomed.segment}"
+def _names(doomed: Sequence[Doomed]) -> list[str]:
+    """Each segment once, also where it lay in two directories."""
+    return list(dict.fromkeys(f"{each.slot}/{each.segment}" for each in doomed))

@@ -1,4 +1,5 @@
 import json
+import shutil
 
 import pytest
 from retained import Retained, at, encoded, key_of, leaves_in, line, note_of, root_of, root_under
@@ -280,3 +281,48 @@ def test_a_segment_that_holds_nothing_but_the_repeated_group_goes_too(retained, 
     assert bodies[0].leaves.endswith(bodies[1].leaves)
     run(retained, at(3))
     assert retained.bodies("w0") == [third]
+
+
+def test_a_log_in_two_directories_is_pruned_in_both(retained, tmp_path):
+    retained.write("w0", 1, 5, 9)
+    first, second, third = retained.bodies("w0")
+    home, other = retained.audit / "w0", tmp_path / "other" / "w0"
+    shutil.copytree(home, other)
+    (home / "second").write_text(f"{other}\n")
+    for path in (home / "sealed" / second).with_suffix(".note"), home / "sealed" / second:
+        path.unlink()  # written while only the second directory could be
+
+    assert names(prunable(retained.audit, at(6))) == [f"w0/{first}", f"w0/{second}"]
+    swept = run(retained, at(6))[1]
+    assert [each.path.parent.parent for each in swept.deleted] == [home, other, other]
+    assert sorted(path.name for path in (other / "sealed").glob("*.jsonl")) == [third]
+    assert (home / "sealed" / first).with_suffix(".leaves").exists()
+    for name in (first, second):
+        assert (other / "sealed" / name).with_suffix(".leaves").exists()
+
+
+def test_two_copies_that_differ_both_stay(retained, tmp_path):
+    retained.write("w0", 1, 9)
+    home, other = retained.audit / "w0", tmp_path / "other" / "w0"
+    shutil.copytree(home, other)
+    (home / "second").write_text(f"{other}\n")
+    edited(other / "sealed" / "seg-000000000000.jsonl")
+
+    with pytest.raises(StoreDown, match="two copies"):
+        run(retained, at(6))
+    assert operator_records(retained.audit, Kind.PRUNE) == []
+
+
+def test_a_copy_that_was_out_of_reach_goes_when_it_is_back(retained, tmp_path):
+    retained.write("w0", 1, 9)
+    home, other = retained.audit / "w0", tmp_path / "other" / "w0"
+    list(prunable(retained.audit, at(6)))
+    body = next(prunable(retained.audit, at(6)))
+    body.leaves_path.write_bytes(body.leaves)
+    shutil.copytree(home, other)
+    (home / "second").write_text(f"{tmp_path}/unmounted\n")
+    assert len(run(retained, at(6))[1].deleted) == 1
+
+    (home / "second").write_text(f"{other}\n")
+    (swept,) = sweep(retained.audit).deleted
+    assert swept.path.parent.parent == other
