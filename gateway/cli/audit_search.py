@@ -16,8 +16,8 @@ from gateway.cli.audit_index import answer
 from gateway.cli.audit_options import AS_JSON, STATE, Decorator, Moment, slots
 from gateway.cli.audit_text import cells, print_entry
 from gateway.cli.output import console, fail, print_json, printable
+from gateway.cli.subject_options import NOBODY, handle_of
 from gateway.crypto.keyring import is_subject_handle
-from gateway.stores.keyfile import load_keyring
 
 _FILTERS: tuple[Decorator, ...] = (
     click.option("--subject", default="", help="A person: the identifier, the handle, or - for standard input."),
@@ -125,8 +125,5 @@ def query_of(state: Path, given: dict[str, str | None], limit: int | None) -> Qu
     if subject == "-":
         subject = sys.stdin.readline().strip()
     if subject and not is_subject_handle(subject):
-        try:
-            subject = load_keyring(state).subject_handle(subject)
-        except ValueError as problem:
-            raise click.BadParameter(str(problem), param_hint="--subject") from None
+        subject = handle_of(state, subject) or NOBODY
     return Query(subject=subject, limit=limit, **wanted)

@@ -110,10 +110,13 @@ class Kind(StrEnum):
     CHECKPOINT = "checkpoint"
     RECOVER = "recover"
     ROTATE = "rotate"
+    CLOCK = "clock"
+    DISK = "disk"
     POLICY = "policy"
     CONSENT = "consent"
     KEY = "key"
     ERASE = "erase"
+    PRUNE = "prune"
     HEADS = "heads"
 
 
