@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 from rich.text import Text
 
+from gateway.audit.reading import slots_of
 from gateway.audit.search import Query
 from gateway.cli.audit_index import answer
 from gateway.cli.audit_options import AS_JSON, STATE
@@ -44,7 +45,8 @@ def show(state: Path, subject: str, as_json: bool) -> None:
         row: dict[str, object] = {"known": False, "handle": None, "since": None, "records": 0}
     else:
         query = Query(subject=found.handle)
-        records = answer(state, as_json, lambda finder: finder.count(query, None)).records
+        logged = slots_of(state)
+        records = answer(state, as_json, lambda finder: finder.count(query, None)).records if logged else 0
         row = {"known": True, "handle": found.handle, "since": _moment(found.since), "records": records}
     if as_json:
         print_json(row)
