@@ -10,16 +10,27 @@ from typing import BinaryIO
 import msgspec
 
 SEGMENT = re.compile(r"seg-(\d{12,})\.jsonl")
-NOTE = re.compile(r"seg-(\d{12,})\.note")
+NOTE = re.compile(r"seg-(\d{12,})\.(note|leaves)")
 TORN = re.compile(r"(seg-\d{12,}\.jsonl)\.(\d+)\.([0-9a-f]{64})")
 
 
 class SegmentFile(msgspec.Struct, frozen=True):
-    """`first` is what the name claims to be the index of the first leaf."""
+    """`first` is what the name claims to be the index of the first leaf. `pruned`: there is no body at `path`."""
 
     first: int
     path: Path
     sealed: bool
+    pruned: bool = False
+
+    @property
+    def note(self) -> Path:
+        """Where the signed note of a sealed segment is."""
+        return self.path.with_suffix(".note")
+
+    @property
+    def leaves(self) -> Path:
+        """Where the leaf hashes of a sealed segment are, if they are."""
+        return self.path.with_suffix(".leaves")
 
 
 def find_slots(directory: Path) -> list[Path]:
@@ -40,7 +51,10 @@ def _is_slot(path: Path) -> bool:
 
 
 def find_segments(slot: Path) -> list[SegmentFile]:
-    """By first leaf. The open ones are listed first, so that one being sealed meanwhile is not missed."""
+    """By first leaf. The open ones are listed first, so that one being sealed meanwhile is not missed.
+
+    A sealed segment of which only note and leaf hashes are left is listed as pruned.
+    """
     found: dict[tuple[int, bool], SegmentFile] = {}
     for sealed in (False, True):
         home = slot / "sealed" if sealed else slot
@@ -52,7 +66,23 @@ def find_segments(slot: Path) -> list[SegmentFile]:
         moved = (first, True) in found and not sealed and not found[first, False].path.exists()
         if moved:
             del found[first, False]
+    firsts = {first for first, _ in found}
+    for first, kinds in _companions(slot).items():
+        if first not in firsts and kinds == {"note", "leaves"}:
+            path = slot / "sealed" / f"seg-{first:012d}.jsonl"
+            found[first, True] = SegmentFile(first, path, sealed=True, pruned=True)
     return [found[key] for key in sorted(found)]
+
+
+def _companions(slot: Path) -> dict[int, set[str]]:
+    """Which of note and leaf hashes there are in `sealed/`, by first leaf."""
+    found: dict[int, set[str]] = {}
+    home = slot / "sealed"
+    for path in home.iterdir() if home.is_dir() else ():
+        match = NOTE.fullmatch(path.name)
+        if match:
+            found.setdefault(int(match[1]), set()).add(match[2])
+    return found
 
 
 def open_segment(segment: SegmentFile) -> BinaryIO:
@@ -65,12 +95,15 @@ def open_segment(segment: SegmentFile) -> BinaryIO:
 
 
 def size_of(segment: SegmentFile) -> int:
+    """Bytes to read: of the body, or of the leaf hashes where it was pruned."""
+    if segment.pruned:
+        return segment.leaves.stat().st_size
     with open_segment(segment) as file:
         return os.fstat(file.fileno()).st_size
 
 
 def lone_notes(slot: Path, segments: list[SegmentFile]) -> Iterator[str]:
-    """Names of notes in `sealed/` whose segment is nowhere."""
+    """Names of notes and leaf hashes in `sealed/` whose segment is nowhere, and that are no pair."""
     known = {segment.first for segment in segments}
     home = slot / "sealed"
     for path in sorted(home.iterdir()) if home.is_dir() else ():

@@ -39,11 +39,42 @@ _CHECKPOINT_KEYS = {"index", "kind", "root", "signature", "size"}
 Integer = Annotated[int, msgspec.Meta(ge=-LARGEST_INTEGER, le=LARGEST_INTEGER)]
 Scalar = Integer | str | bool | None
 _common = msgspec.json.Decoder(dict[str, Scalar | list[dict[str, Scalar]] | dict[str, Scalar | list[str]]])
-_canonical = msgspec.json.Encoder(order="sorted")
+_canonical = msgspec.json.Encoder()
+_TIMES = re.compile(f"(?:{TIME.pattern}\n)*")
 
 
 class BadLine(ValueError):  # noqa: N818 - a state of the input, not an error of the program
     """The line breaks the format. The text says how and quotes nothing of it."""
+
+
+def read_good_lines(block: bytes, lines: list[bytes], index: int) -> list[dict[str, Any]] | None:
+    """Decode whole lines all at once; None where `read_line` has to look at each one.
+
+    `block` holds `lines` with their newlines, `index` is what the first must be. What is returned has
+    passed every check of `read_line`, and each index is its place. The work is done by a few calls for
+    the whole block, which is several times as fast as line by line.
+    """
+    try:
+        records: list[dict[str, Any]] = _common.decode_lines(block)
+        if len(records) != len(lines) or max(map(len, lines)) > LONGEST or _canonical.encode_lines(records) != block:
+            return None
+        indexes = [record["index"] for record in records]
+        if indexes != list(range(index, index + len(lines))) or set(map(type, indexes)) != {int}:
+            return None
+        if not KINDS.issuperset(record["kind"] for record in records):
+            return None
+        others = [record for record in records if record["kind"] != "checkpoint"]
+        if len(others) + sum(record.keys() == _CHECKPOINT_KEYS for record in records) != len(records):
+            return None
+        if not {1}.issuperset(record["version"] for record in others) or any(r["version"] is True for r in others):
+            return None
+        # As many newlines as were put in, so that none is inside a time.
+        times = "".join([record["time"] + "\n" for record in others])
+        if times.count("\n") != len(others) or not _TIMES.fullmatch(times):
+            return None
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, KeyError, TypeError):
+        return None
+    return records
 
 
 def read_line(raw: bytes) -> dict[str, Any]:
@@ -76,7 +107,7 @@ def read_line(raw: bytes) -> dict[str, Any]:
 def _decode(raw: bytes) -> dict[str, Any]:
     try:
         record: dict[str, Any] = _common.decode(raw)
-        # Equal bytes prove sorted keys, none of them twice, no spaces and no other spelling.
+        # Equal bytes prove that no key is there twice, and no spaces and no other spelling.
         if _canonical.encode(record) == raw:
             return record
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
