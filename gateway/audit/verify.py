@@ -19,12 +19,13 @@ from gateway.audit.verify_pins import Pins
 from gateway.audit.verify_pool import Pool
 from gateway.audit.verify_report import Finding, LogReport, Report, Verdict, worst
 from gateway.audit.verify_run import Run
-from gateway.audit.verify_trust import Trust, read_trust
+from gateway.audit.verify_trust import TRUST_FILE, Trust, read_trust
 
 __all__ = ["cores", "read_trust", "verify_directory"]
 
 STALE_SECONDS = 180
 """Three heartbeats of a minute."""
+
 
 def cores() -> int:
     """Processor cores that this process may use."""

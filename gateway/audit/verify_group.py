@@ -177,7 +177,7 @@ class GroupReader:
         head = Head(self._origin, tree.leaves, root, ((key.name, signature),))
         if not key.accepts(head.body(), signature):
             raise self.broken("a checkpoint's signature is not good", count)
-        tree.extend(stream.leaves[place : place + 1])
+        tree.add(stream.leaves[place])
         group.leaves.append(stream.leaves[place])
         group.length += len(line) + 1
         group.head = head

@@ -9,7 +9,7 @@ import msgspec
 LONGEST = 60 * 1024
 LARGEST_INTEGER = 2**53 - 1
 DEEPEST = 8
-TIME = re.compile(r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])T([01]\d|2[0-3]):[0-5]\d:([0-5]\d|60)\.\d{6}Z")
+TIME = re.compile(r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])T([01]\d|2[0-3]):[0-5]\d:([0-5]\d|60)\.\d{6}Z", re.ASCII)
 KINDS = frozenset(
     {
         "checkpoint",
@@ -34,17 +34,26 @@ KINDS = frozenset(
         "seal",
     }
 )
-_CHECKPOINT_KEYS = {"index", "kind", "root", "signature", "size"}
+_CHECKPOINT_KEYS = frozenset({"index", "kind", "root", "signature", "size"})
+_INTEGERS = frozenset({int})
 
 Integer = Annotated[int, msgspec.Meta(ge=-LARGEST_INTEGER, le=LARGEST_INTEGER)]
 Scalar = Integer | str | bool | None
 _common = msgspec.json.Decoder(dict[str, Scalar | list[dict[str, Scalar]] | dict[str, Scalar | list[str]]])
 _canonical = msgspec.json.Encoder()
-_TIMES = re.compile(f"(?:{TIME.pattern}\n)*")
+_TIMES = re.compile(f"(?:{TIME.pattern}\n)*", re.ASCII)
 
 
 class BadLine(ValueError):  # noqa: N818 - a state of the input, not an error of the program
     """The line breaks the format. The text says how and quotes nothing of it."""
+
+
+def _keys_of_checkpoints(records: list[dict[str, Any]], kinds: list[str]) -> set[str]:
+    found: set[str] = set()
+    for record, kind in zip(records, kinds, strict=True):
+        if kind == "checkpoint":
+            found.update(record if len(record) == len(_CHECKPOINT_KEYS) else ("",))
+    return found
 
 
 def read_good_lines(block: bytes, lines: list[bytes], index: int) -> list[dict[str, Any]] | None:
@@ -59,14 +68,14 @@ def read_good_lines(block: bytes, lines: list[bytes], index: int) -> list[dict[s
         if len(records) != len(lines) or max(map(len, lines)) > LONGEST or _canonical.encode_lines(records) != block:
             return None
         indexes = [record["index"] for record in records]
-        if indexes != list(range(index, index + len(lines))) or set(map(type, indexes)) != {int}:
+        if indexes != list(range(index, index + len(lines))) or set(map(type, indexes)) != _INTEGERS:
             return None
-        if not KINDS.issuperset(record["kind"] for record in records):
-            return None
+        kinds = [record["kind"] for record in records]
         others = [record for record in records if record["kind"] != "checkpoint"]
-        if len(others) + sum(record.keys() == _CHECKPOINT_KEYS for record in records) != len(records):
+        if not KINDS.issuperset(kinds) or not _CHECKPOINT_KEYS.issuperset(_keys_of_checkpoints(records, kinds)):
             return None
-        if not {1}.issuperset(record["version"] for record in others) or any(r["version"] is True for r in others):
+        versions = [record["version"] for record in others]
+        if versions.count(1) != len(versions) or not _INTEGERS.issuperset(map(type, versions)):
             return None
         # As many newlines as were put in, so that none is inside a time.
         times = "".join([record["time"] + "\n" for record in others])

@@ -85,7 +85,6 @@ class LogReader:
         if part.broken is not None:
             raise Broken(part.broken)
 
-
     def _take_keys(self, part: Part) -> None:
         """A key that was given up must not come back: it may have been given up because it was stolen."""
         for key in part.signers:

@@ -21,7 +21,9 @@ from gateway.audit.verify_note import Head, Malformed, VerifierKey, read_note, r
 from gateway.audit.verify_record import read_head
 from gateway.audit.verify_report import Broken, Finding, Verdict
 
-_RECEIPT = re.compile(r"(?:Disclosure-Receipt:[ \t]*)?([^\s:][^\n]*):(0|[1-9]\d{0,15}):([A-Za-z0-9+/]{43}=)", re.IGNORECASE)
+_RECEIPT = re.compile(
+    r"(?:Disclosure-Receipt:[ \t]*)?([^\s:][^\n]*):(0|[1-9]\d{0,15}):([A-Za-z0-9+/]{43}=)", re.IGNORECASE
+)
 LARGEST_INTEGER = 2**53 - 1
 
 
@@ -126,6 +128,10 @@ def _read_anchors(text: str, pins: Pins) -> None:
 
 def _anchored(line: str) -> list[Head]:
     entry: Any = json.loads(line)
-    if not isinstance(entry, dict) or not isinstance(entry.get("heads"), list) or not isinstance(entry.get("note"), str):
+    if (
+        not isinstance(entry, dict)
+        or not isinstance(entry.get("heads"), list)
+        or not isinstance(entry.get("note"), str)
+    ):
         raise Malformed("not an object with a note and heads")
     return [read_note(entry["note"]), *(Head(*read_head(each)) for each in entry["heads"])]

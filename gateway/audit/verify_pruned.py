@@ -71,7 +71,9 @@ class _PrunedReader:
         try:
             head = read_note(self._segment.note.read_bytes().decode())
         except (Malformed, UnicodeDecodeError):
-            raise Broken(Finding(Verdict.TAMPERED, "a sealed note is not one signed note", self._segment.note.name)) from None
+            raise Broken(
+                Finding(Verdict.TAMPERED, "a sealed note is not one signed note", self._segment.note.name)
+            ) from None
         if head.origin != self._job.origin:
             raise Broken(Finding(Verdict.TAMPERED, "a sealed note of another log", self._segment.note.name))
         return head
@@ -104,7 +106,9 @@ class _PrunedReader:
                 self._broken("the segment repeats leaves, but not the same ones", self._segment.first, index - 1)
             while data := file.read(_BATCH * WIDTH):
                 if len(data) % WIDTH or index > head.size:
-                    self._broken("leaf hashes that do not end at their note's checkpoint", self._segment.first, head.size)
+                    self._broken(
+                        "leaf hashes that do not end at their note's checkpoint", self._segment.first, head.size
+                    )
                 digest.update(data)
                 leaves = [data[at : at + WIDTH] for at in range(0, len(data), WIDTH)]
                 self._remember(tree, leaves)
@@ -136,7 +140,9 @@ class _PrunedReader:
         }
         wrong = [name for name, value in said.items() if record.get(name) != value]
         if wrong:
-            self._broken("what is left of a pruned segment is not what its prune record says", self._segment.first, head.size)
+            self._broken(
+                "what is left of a pruned segment is not what its prune record says", self._segment.first, head.size
+            )
 
     def _finding(self, verdict: Verdict, why: str) -> None:
         first = self._segment.first

@@ -25,12 +25,12 @@ def read_head(entry: object) -> tuple[str, int, bytes]:
     origin, size, root = entry.get("origin"), entry.get("size"), entry.get("root")
     if not isinstance(origin, str) or not origin or "\n" in origin:
         raise Malformed("a head without an origin")
-    if not _count(size) or not isinstance(root, str):
+    if not isinstance(size, int) or not _count(size) or not isinstance(root, str):
         raise Malformed("a head without a size and a root")
     value = strict_base64(root)
     if len(value) != 32:
         raise Malformed("a head whose root is not a SHA-256")
-    return origin, int(size), value  # type: ignore[call-overload]
+    return origin, size, value
 
 
 def _count(value: object) -> bool:

@@ -20,12 +20,16 @@ def node_hash(left: bytes, right: bytes) -> bytes:
     return sha256(b"\x01" + left + right).digest()
 
 
+_MOST_WAITING = 4096
+
+
 class Counter:
-    """`levels[n]` holds the root of a perfect subtree of 2**n leaves, or None."""
+    """A growing tree: counts leaves, and keeps one hash for each bit set in their number."""
 
     def __init__(self) -> None:
         self.leaves = 0
-        self.levels: list[bytes | None] = []
+        self._levels: list[bytes | None] = []
+        self._waiting: list[bytes] = []
 
     @classmethod
     def at(cls, size: int, frontier: Sequence[bytes]) -> "Counter":
@@ -39,18 +43,25 @@ class Counter:
         counter = cls()
         counter.leaves = size
         rest = list(frontier)
-        counter.levels = [rest.pop() if size >> level & 1 else None for level in range(size.bit_length())]
+        counter._levels = [rest.pop() if size >> level & 1 else None for level in range(size.bit_length())]
         return counter
 
     def add(self, leaf: bytes) -> None:
         """Count one more leaf hash."""
-        self.extend((leaf,))
+        self._waiting.append(leaf)
+        self.leaves += 1
 
     def extend(self, leaves: Sequence[bytes]) -> None:
-        """Count more leaf hashes, level by level: each pair is hashed in one sweep."""
-        nodes = list(leaves)
-        self.leaves += len(nodes)
-        levels = self.levels
+        """Count more leaf hashes."""
+        self._waiting += leaves
+        self.leaves += len(leaves)
+        if len(self._waiting) > _MOST_WAITING:
+            self._settle()
+
+    def _settle(self) -> None:
+        """Work in the leaves that wait, level by level: many at once are hashed in one sweep."""
+        nodes, self._waiting = self._waiting, []
+        levels = self._levels
         level = 0
         while nodes:
             if level == len(levels):
@@ -59,10 +70,16 @@ class Counter:
             if held is not None:
                 nodes.insert(0, held)
             levels[level] = nodes[-1] if len(nodes) & 1 else None
-            nodes = [
-                sha256(b"\x01" + left + right).digest() for left, right in zip(nodes[::2], nodes[1::2], strict=False)
-            ]
+            pairs = iter(nodes)
+            nodes = [sha256(b"\x01" + left + right).digest() for left, right in zip(pairs, pairs, strict=False)]
             level += 1
+
+    @property
+    def levels(self) -> list[bytes | None]:
+        """Number n is the root of the perfect subtree of 2**n leaves, if there is one."""
+        if self._waiting:
+            self._settle()
+        return self._levels
 
     def root(self) -> bytes:
         total: bytes | None = None
@@ -82,7 +99,8 @@ class Counter:
     def clone(self) -> "Counter":
         other = Counter()
         other.leaves = self.leaves
-        other.levels = list(self.levels)
+        other._levels = list(self._levels)
+        other._waiting = list(self._waiting)
         return other
 
     def __eq__(self, other: object) -> bool:

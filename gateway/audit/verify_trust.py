@@ -77,8 +77,11 @@ class LogKeys:
             self._compare(log, signers, named)
 
     def _compare(self, log: LogReport, signers: list[str], introduced: set[str]) -> None:
-        """`log.vkey` holds the keys of the log, oldest first. It may lack or be ahead by the newest one, if the
-        writer died while it changed keys, and holds more than can be read where segments were pruned."""
+        """Compare with log.vkey, which holds the keys of the log, the oldest first.
+
+        It may lack or be ahead by the newest one, if the writer died while it changed keys, and holds
+        more than can be read where segments were pruned.
+        """
         if not self.own:
             return
         chain = signers + [key for key in introduced if key not in signers]
@@ -94,10 +97,12 @@ def _own_keys(path: Path) -> list[str]:
     """The lines of log.vkey, none where there is no such file."""
     if not path.exists():
         return []
+    not_a_list = Finding(Verdict.TAMPERED, "log.vkey is not a list of verifier keys", path.name)
     try:
         lines = path.read_bytes().decode().split("\n")
-        if lines.pop() or not lines or len(set(lines)) != len(lines):
-            raise Malformed("not one key to a line")
-        return [verifier_key(line).text for line in lines]
+        keys = [verifier_key(line).text for line in lines[:-1]]
     except (Malformed, UnicodeDecodeError):
-        raise Broken(Finding(Verdict.TAMPERED, "log.vkey is not a list of verifier keys", path.name)) from None
+        raise Broken(not_a_list) from None
+    if lines[-1] or not keys or len(set(keys)) != len(keys):
+        raise Broken(not_a_list)
+    return keys
