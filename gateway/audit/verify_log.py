@@ -98,19 +98,19 @@ class LogReader:
         self.introduced.update(part.introduced)
 
 
-def part_start(job: Job) -> State | None:
+def part_start(segment: SegmentFile) -> State | None:
     """The state that a segment's `open` record claims to begin with; None where it cannot be read alone."""
-    if job.segment.pruned:
+    if segment.pruned:
         return None
     try:
-        with open_segment(job.segment) as file:
+        with open_segment(segment) as file:
             record = read_line(file.readline(LONGEST + 1).removesuffix(b"\n"))
         previous = record["previous"]
         tree = Counter.at(record["index"], [b64decode(each, validate=True) for each in previous["frontier"]])
         key = record["vkey"]
     except (OSError, BadLine, KeyError, TypeError, ValueError):
         return None
-    if record["kind"] != "open" or tree.leaves != job.segment.first or not isinstance(key, str):
+    if record["kind"] != "open" or tree.leaves != segment.first or not isinstance(key, str):
         return None
     return State(tree, key if tree.leaves else "")
 

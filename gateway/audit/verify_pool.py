@@ -99,7 +99,7 @@ class Pool:
             return batches
         for batch, jobs in zip(batches, logs, strict=True):
             for job in jobs:
-                state = part_start(job)
+                state = part_start(job.segment)
                 if state is not None:
                     batch.put(job, state, self._processes().submit(_work, job, state))
         return batches

@@ -96,6 +96,15 @@ class Counter:
         """`subtrees` as an `open` record writes them."""
         return [b64encode(held).decode() for held in self.subtrees()]
 
+    def place(self, level: int, roots: Sequence[bytes | None]) -> None:
+        """Put roots of perfect subtrees where none are, from this level on; for trees that come in tiles."""
+        levels = self.levels
+        levels += [None] * (level + len(roots) - len(levels))
+        for offset, root in enumerate(roots):
+            if root is not None:
+                levels[level + offset] = root
+                self.leaves += 1 << level + offset
+
     def clone(self) -> "Counter":
         other = Counter()
         other.leaves = self.leaves
