@@ -129,7 +129,9 @@ def _decode_strictly(raw: bytes) -> dict[str, Any]:
     if raw.startswith(b"\xef\xbb\xbf") or b"\r" in raw:
         raise BadLine("a line with a byte order mark or carriage return")
     try:
-        record = json.loads(raw.decode(), object_pairs_hook=_object, parse_float=_no_float, parse_constant=_no_float)
+        record = json.loads(
+            raw.decode(), object_pairs_hook=unique_keys, parse_float=_no_float, parse_constant=_no_float
+        )
     except UnicodeDecodeError:
         raise BadLine("a line that is not UTF-8") from None
     except RecursionError:
@@ -142,7 +144,8 @@ def _decode_strictly(raw: bytes) -> dict[str, Any]:
     return record
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """For `json.loads`: an object, unless a key is there twice. Raises BadLine."""
     members = dict(pairs)
     if len(members) != len(pairs):
         raise BadLine("a line with a key twice")

@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 
 from gateway.audit.proof import HEADER, Proof
+from gateway.audit.verify_line import LARGEST_INTEGER, unique_keys
 from gateway.audit.verify_memory import Hashes, Memory
 from gateway.audit.verify_note import Head, Malformed, VerifierKey, read_note, read_notes, strict_base64
 from gateway.audit.verify_record import read_head
@@ -24,7 +25,6 @@ from gateway.audit.verify_report import Broken, Finding, Verdict
 _RECEIPT = re.compile(
     r"(?:Disclosure-Receipt:[ \t]*)?([^\s:][^\n]*):(0|[1-9]\d{0,15}):([A-Za-z0-9+/]{43}=)", re.IGNORECASE
 )
-LARGEST_INTEGER = 2**53 - 1
 
 
 class Receipt(msgspec.Struct, frozen=True):
@@ -104,6 +104,8 @@ def read_since(text: str, pins: Pins) -> None:
     if text.startswith(HEADER):
         proof = Proof.parse(text)
         leaf = proof.leaf()
+        if leaf is not None and not proof.proves(leaf):
+            raise Malformed("the proof does not prove its own record")
         pins.add([proof.head], [Receipt(proof.head.origin, proof.index, leaf)] if leaf is not None else ())
     elif text.startswith("{"):
         _read_anchors(text, pins)
@@ -127,7 +129,7 @@ def _read_anchors(text: str, pins: Pins) -> None:
 
 
 def _anchored(line: str) -> list[Head]:
-    entry: Any = json.loads(line)
+    entry: Any = json.loads(line, object_pairs_hook=unique_keys)
     if (
         not isinstance(entry, dict)
         or not isinstance(entry.get("heads"), list)

@@ -133,9 +133,9 @@ class _SegmentReader:
                 self._accept(reader, group)
                 beside.compare(group.leaves)
             loose = self._torn(reader, file)
+            if segment.sealed:
+                self._check_note(reader, loose)
             beside.finish(file, reader.position)
-        if segment.sealed:
-            self._check_note(reader)
         self._end(reader, groups, loose)
 
     def _end(self, reader: GroupReader, groups: int, loose: Loose | None) -> None:
@@ -271,10 +271,12 @@ class _SegmentReader:
                 raise reader.broken("no checkpoint for too long", reader.unfinished)
         return Loose(self._segment, reader.position, length) if length else None
 
-    def _check_note(self, reader: GroupReader) -> None:
+    def _check_note(self, reader: GroupReader, loose: Loose | None) -> None:
         note = self._segment.note
         if not note.is_file():
             raise reader.broken("a sealed segment without its signed note", 0, Verdict.INCOMPLETE)
         fault = note_fault(note.read_bytes(), self.part.head)
+        if fault and loose is not None:
+            raise reader.broken("the segment ends in bytes that no checkpoint covers", reader.unfinished + 1)
         if fault:
             raise Broken(Finding(Verdict.TAMPERED, fault, note.name))
