@@ -45,6 +45,7 @@ check_note() {
         awk -v name="$name" 'seen && $1 == "\342\200\224" && $2 == name { print $3 } /^$/ { seen = 1 }' "$1" >"$work/signatures"
         while read -r signature; do
             echo "$signature" | base64 -d >"$work/whole" 2>/dev/null || continue
+            [ "$(base64 <"$work/whole" | tr -d '\n')" = "$signature" ] || stop 1 "BAD: a signature in an unusual spelling"
             [ "$(head -c 4 "$work/whole" | od -An -tx1 | tr -d ' \n')" = "$id" ] || continue
             tail -c +5 "$work/whole" >"$work/signature"
             openssl pkeyutl -verify -pubin -inkey "$work/key.pem" -rawin -in "$work/body" -sigfile "$work/signature" \

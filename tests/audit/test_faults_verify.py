@@ -66,7 +66,7 @@ def test_row_09_one_bit_flipped_at_every_byte_of_a_segment(log, number):
         assert report.exit_code == 10, position
         changed = first + lines_before[position]
         found = [finding for finding in report.logs[0].findings if finding.segment == body.name]
-        assert any(each.first_index <= changed <= each.last_index for each in found), (position, report.logs[0].findings)
+        assert any(each.first_index <= changed <= each.last_index for each in found), (position, found)
     assert code(log.slot) == 0
 
 

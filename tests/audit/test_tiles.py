@@ -25,7 +25,7 @@ def test_paths_are_those_of_the_specification(number, width, path):
 
 
 def tiles_needed(size):
-    """(level, number, width) of all tiles of a tree, from the text: floor(s / 256**l) mod 256 hashes in the last one."""
+    """(level, number, width) of all tiles of a tree: floor(s / 256**l) mod 256 hashes are in the last of a level."""
     level = 0
     while size >> 8 * level:
         count = size >> 8 * level

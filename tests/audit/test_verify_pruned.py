@@ -3,6 +3,7 @@
 import shutil
 
 import pytest
+from written import Written, prune_record
 
 from gateway.audit.proof_check import check_proof
 from gateway.audit.proof_make import prove
@@ -12,7 +13,6 @@ from gateway.audit.verify import read_trust, verify_directory
 from gateway.audit.verify_note import VerifierKey
 from gateway.audit.verify_pins import Pins, Receipt
 from gateway.audit.verify_tree import leaf_hash
-from written import Written, prune_record
 
 
 @pytest.fixture

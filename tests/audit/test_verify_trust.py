@@ -1,10 +1,10 @@
 """Keys that change, and who vouches for what."""
 
 import pytest
+from written import Written
 
 from gateway.audit.verify import read_trust, verify_directory
 from gateway.crypto.sign import SigningKey
-from written import Written
 
 
 @pytest.fixture
