@@ -29,6 +29,7 @@ Progress = Callable[[int], None]
 RETRIES = 50
 RETRY_SECONDS = 0.02
 _CHUNK = 1024 * 1024
+_ZEROS = bytes(_CHUNK)
 
 
 class Job(msgspec.Struct, frozen=True):
@@ -264,7 +265,8 @@ class _SegmentReader:
         file.seek(reader.position)
         length = seen = 0
         while chunk := file.read(_CHUNK):
-            kept = len(chunk) if self._segment.sealed else len(chunk.rstrip(b"\0"))
+            blank = not self._segment.sealed and chunk == _ZEROS[: len(chunk)]
+            kept = 0 if blank else len(chunk) if self._segment.sealed else len(chunk.rstrip(b"\0"))
             length = seen + kept if kept else length
             seen += len(chunk)
             if length > LARGEST_GROUP:
