@@ -4,12 +4,25 @@ from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import BinaryIO, Self
 
-from gateway.audit.verify_files import SegmentFile
+from gateway.audit.verify_files import SegmentFile, open_segment
 from gateway.audit.verify_line import LONGEST
 from gateway.audit.verify_report import Broken, Finding, Verdict
 from gateway.audit.verify_tree import leaf_hash
 
 WIDTH = 32
+
+
+def first_leaves(segment: SegmentFile, count: int) -> list[bytes]:
+    """The leaf hashes of a segment's first lines, as many as there are. Raises OSError."""
+    if segment.pruned:
+        with segment.leaves.open("rb") as file:
+            data = file.read(count * WIDTH)
+        return [data[at : at + WIDTH] for at in range(0, len(data), WIDTH)]
+    found: list[bytes] = []
+    with open_segment(segment) as file:
+        while len(found) < count and (line := file.readline(LONGEST + 1)).endswith(b"\n"):
+            found.append(leaf_hash(line[:-1]))
+    return found
 
 
 class LeavesBeside(AbstractContextManager["LeavesBeside"]):

@@ -48,10 +48,10 @@ class LogReader:
 
     def _read(self, job: Job) -> Part:
         state = self._state
-        if job.segment.pruned:
-            return read_pruned(job, state, self._progress)
         if state.pruned is not None:
             state.last = repeated_leaves(state.pruned, job.segment.first, state.tree.leaves)
+        if job.segment.pruned:
+            return read_pruned(job, state, self._progress)
         return read_segment(job, state, self._progress)
 
     def _adopt(self, part: Part) -> None:

@@ -116,20 +116,25 @@ def read_since(text: str, pins: Pins) -> None:
 
 
 def _read_anchors(text: str, pins: Pins) -> None:
-    """Lines of a file anchor. The last one may lack its end: it was being written when the host died."""
-    lines = text.split("\n")
-    lines.pop()
-    if not lines:
-        raise Malformed("it holds no whole line")
-    for number, line in enumerate(lines, 1):
+    """Lines of a file anchor. One that is no whole JSON was being written when the host died: it is passed over."""
+    good = 0
+    for number, line in enumerate(text.split("\n"), 1):
         try:
-            pins.add(_anchored(line))
-        except (Malformed, ValueError, RecursionError):
+            entry: Any = json.loads(line, object_pairs_hook=unique_keys)
+        except json.JSONDecodeError:
+            continue
+        except (ValueError, RecursionError):
             raise Malformed(f"line {number} is not an anchored head") from None
+        try:
+            pins.add(_anchored(entry))
+        except Malformed:
+            raise Malformed(f"line {number} is not an anchored head") from None
+        good += 1
+    if not good:
+        raise Malformed("it holds no whole line")
 
 
-def _anchored(line: str) -> list[Head]:
-    entry: Any = json.loads(line, object_pairs_hook=unique_keys)
+def _anchored(entry: Any) -> list[Head]:
     if (
         not isinstance(entry, dict)
         or not isinstance(entry.get("heads"), list)

@@ -5,7 +5,7 @@ from hashlib import sha256
 from typing import Any, NoReturn
 
 from gateway.audit.verify_files import SegmentFile
-from gateway.audit.verify_leaves import WIDTH
+from gateway.audit.verify_leaves import WIDTH, first_leaves
 from gateway.audit.verify_note import Head, Malformed, read_note, verifier_key
 from gateway.audit.verify_report import Broken, Finding, Verdict
 from gateway.audit.verify_segment import Job, Part, Progress, State
@@ -54,8 +54,8 @@ class _PrunedReader:
         state, segment, job = self.part.state, self._segment, self._job
         head = self._note()
         repeated = self._repeated(state)
-        tree, before, digest = self._leaves(state.tree.clone(), head, repeated)
-        if before is None or before.root() != head.root:
+        tree, root, digest = self._leaves(state.tree.clone(), head, repeated)
+        if tree.leaves != head.size + 1 or root != head.root:
             self._broken("leaf hashes that do not give the root of their note", segment.first, head.size)
         signer = self._signer(state, head)
         self._check_record(digest, head)
@@ -63,7 +63,7 @@ class _PrunedReader:
             self._finding(Verdict.INCOMPLETE, "the newest segment of the log was removed")
         state.tree, state.key, state.pruned = tree, signer, segment
         state.before, state.last, state.loose = None, [], None
-        self.part.head = head
+        self.part.head = state.head = head
         self.part.checkpoints = 1
         self.part.signers = [signer]
 
@@ -95,32 +95,40 @@ class _PrunedReader:
             self._broken("the segment begins with leaves that an earlier one holds", first, first)
         return state.last if first < due else []
 
-    def _leaves(self, tree: Counter, head: Head, repeated: list[bytes]) -> tuple[Counter, Counter | None, str]:
-        """(tree behind the segment, tree of the note's size, SHA-256 of the file)."""
-        digest, before, index = sha256(), None, self._segment.first
+    def _leaves(self, tree: Counter, head: Head, repeated: list[bytes]) -> tuple[Counter, bytes, str]:
+        """(tree behind the note's checkpoint, root at the note's size, SHA-256 of the file)."""
+        digest, index = sha256(), self._segment.first + len(repeated)
+        known = self.part.state.head
+        root = known.root if known is not None and known.size == head.size else b""
+        torn: list[bytes] = []
         with self._segment.leaves.open("rb") as file:
             data = file.read(len(repeated) * WIDTH)
             digest.update(data)
-            index += len(repeated)
             if data != b"".join(repeated):
                 self._broken("the segment repeats leaves, but not the same ones", self._segment.first, index - 1)
             while data := file.read(_BATCH * WIDTH):
-                if len(data) % WIDTH or index > head.size:
-                    self._broken(
-                        "leaf hashes that do not end at their note's checkpoint", self._segment.first, head.size
-                    )
                 digest.update(data)
                 leaves = [data[at : at + WIDTH] for at in range(0, len(data), WIDTH)]
+                room = max(0, head.size + 1 - index)
+                torn += leaves[room:]
+                del leaves[room:]
+                if len(data) % WIDTH or len(torn) > MOST_REPEATED:
+                    self._broken("leaf hashes that go on behind their note's checkpoint", head.size, head.size)
                 self._remember(tree, leaves)
-                if index + len(leaves) > head.size:
-                    before = tree.clone()
-                    before.extend(leaves[: head.size - index])
-                    if index + len(leaves) != head.size + 1:
-                        self._broken("leaf hashes that do not end at their note's checkpoint", head.size, head.size)
-                tree.extend(leaves)
+                tree.extend(leaves[:-1])
                 index += len(leaves)
+                if index == head.size + 1 and leaves:
+                    root = tree.root()
+                tree.extend(leaves[-1:])
                 self._progress(len(data))
-        return tree, before, digest.hexdigest()
+        self._check_torn(torn, head)
+        return tree, root, digest.hexdigest()
+
+    def _check_torn(self, torn: list[bytes], head: Head) -> None:
+        """Lines behind the last checkpoint are of a group that the next segment repeats (FORMAT.md, section 6)."""
+        after = self._job.following
+        if torn and (after is None or after.first != head.size + 1 or first_leaves(after, len(torn)) != torn):
+            self._broken("leaf hashes that go on behind their note's checkpoint", head.size + 1, head.size + len(torn))
 
     def _remember(self, tree: Counter, leaves: list[bytes]) -> None:
         for memory in self._job.memories:

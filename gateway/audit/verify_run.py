@@ -147,6 +147,7 @@ class LogRun:
                     listed=bool(keys.own),
                     memories=tuple(part for part in parts if part),
                     prune=prunes.get((report.origin, segment.path.name)),
+                    following=after,
                 )
             )
         self._keys = keys

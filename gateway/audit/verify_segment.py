@@ -47,6 +47,7 @@ class Job(msgspec.Struct, frozen=True):
     listed: bool
     memories: tuple[Memory, ...] = ()
     prune: dict[str, Any] | None = None
+    following: SegmentFile | None = None
 
 
 class Loose(msgspec.Struct, frozen=True):
@@ -69,6 +70,7 @@ class State(msgspec.Struct):
     last: list[bytes] = []
     loose: Loose | None = None
     pruned: SegmentFile | None = None
+    head: Head | None = None
 
     def matches(self, other: "State") -> bool:
         """Whether a segment read from here would be read alike from `other`, which was made from its open record."""
@@ -230,7 +232,7 @@ class _SegmentReader:
         self._tally.update(group.kinds)
         part.kinds = self._tally
         part.checkpoints += 1
-        part.head = group.head
+        part.head = part.state.head = group.head
         part.first_time = part.first_time or group.first_time
         part.last_time = max(part.last_time, group.last_time)
         part.closed = group.kinds[-1:] == ["close"]
@@ -277,7 +279,7 @@ class _SegmentReader:
         note = self._segment.note
         if not note.is_file():
             raise reader.broken("a sealed segment without its signed note", 0, Verdict.INCOMPLETE)
-        fault = note_fault(note.read_bytes(), self.part.head)
+        fault = note_fault(note.read_bytes(), self.part.state.head)
         if fault and loose is not None:
             raise reader.broken("the segment ends in bytes that no checkpoint covers", reader.unfinished + 1)
         if fault:

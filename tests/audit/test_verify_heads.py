@@ -143,7 +143,8 @@ def test_file_anchors_are_memory(log, anchor):
     assert verified(log, pins=since(line(size=99))).words == "ROLLED BACK"
     assert verified(log, pins=since(line(root="A" * 43 + "="))).words == "FORK"
     assert verified(log, pins=since(line(origin="example.org/log/w4"))).words == "INCOMPLETE"
-    for bad in ("{}\n", "{\n", line()[:-1], line(size=-1), line().replace('"time"', '"note"'), line() + "[]\n"):
+    assert verified(log, pins=since(line()[:40] + line() + line(size=99)[:-1])).words == "ROLLED BACK"
+    for bad in ("{}\n", "{\n", line()[:-2], line(size=-1), line().replace('"time"', '"note"'), line() + "[]\n"):
         with pytest.raises(Malformed):
             since(bad)
 

@@ -161,3 +161,49 @@ def test_a_key_that_a_pruned_record_introduced_must_be_trusted_itself(log):
     assert words(log) == "VERIFIED"
     assert words(log, trust=read_trust(old + "\n" + home)) == "TAMPERED"
     assert words(log, trust=read_trust(log.key.vkey + "\n" + home)) == "VERIFIED"
+
+
+def test_a_group_that_the_next_segment_repeats(log):
+    """A file that ended in a torn group, the one that repeats it whole, and one that holds nothing else."""
+    log.open().checkpoint().group(2)
+    whole = log.first
+    log.seal()
+    start = log.tree.size
+    log.open().checkpoint().group(2)
+    lines, head = list(log.lines), log.head
+    second = log.seal()
+    log.lines, log.first = lines[2:], start + 2
+    third = log.seal()
+    log.lines, log.first = lines[2:], start + 2
+    assert third.name != second.name
+    log.lines, log.first = [], log.tree.size
+    log.open().checkpoint().group(1).seal()
+    bodies = [log.slot / "sealed" / f"seg-{whole:012d}.jsonl", second, third]
+    assert words(log) == "VERIFIED"
+    assert log.heads[-1] is not head
+    operator(log, *(prune_record(body, log.origin) for body in bodies))
+    for number, body in enumerate(bodies):
+        body.unlink()
+        assert words(log) == "VERIFIED", number
+    leaves = third.with_suffix(".leaves")
+    leaves.write_bytes(leaves.read_bytes()[::-1])
+    assert words(log) == "TAMPERED"
+
+
+def test_lines_of_a_torn_group_beside_a_pruned_segment(log):
+    log.open().checkpoint().group(2)
+    body = log.seal()
+    path, leaves = log.open().group(2).group(1).seal(), body.with_suffix(".leaves")
+    extra = path.read_bytes().split(b"\n")[:2]
+    body.write_bytes(body.read_bytes() + b"".join(line + b"\n" for line in extra) + b"x")
+    assert words(log) == "TAMPERED"
+    body.write_bytes(body.read_bytes()[:-1])
+    assert words(log) == "VERIFIED"
+    leaves.write_bytes(leaves.read_bytes() + b"".join(leaf_hash(line) for line in extra))
+    assert words(log) == "VERIFIED"
+    operator(log, prune_record(body, log.origin))
+    body.unlink()
+    assert words(log) == "VERIFIED"
+    leaves.write_bytes(leaves.read_bytes()[:-32] + bytes(32))
+    operator(log, prune_record(body, log.origin))
+    assert words(log) == "TAMPERED"
