@@ -8,6 +8,9 @@ otherwise it is read again, here, from the true state. So findings never depend 
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Sequence
 
+import msgspec
+
+from gateway.audit.verify_copies import check_copy
 from gateway.audit.verify_files import SegmentFile, open_segment
 from gateway.audit.verify_line import LONGEST, BadLine, read_line
 from gateway.audit.verify_memory import Hashes
@@ -44,7 +47,10 @@ class LogReader:
         for job in jobs:
             found = ready(job)
             fits = found is not None and self._state.matches(found[0])
+            before = msgspec.structs.replace(self._state)
             self._adopt(found[1] if found is not None and fits else self._read(job))
+            for copy in job.segment.copies:
+                check_copy(job, copy, before, self._state.head)
 
     def _read(self, job: Job) -> Part:
         state = self._state

@@ -108,6 +108,8 @@ class LogRun:
         try:
             self.report.live = is_live(slot)
             self.segments = find_segments(slot)
+        except FileNotFoundError as error:
+            self.report.add(Finding(Verdict.INCOMPLETE, f"{error.strerror}".lower()))
         except OSError as error:
             self._unreadable(error)
 

@@ -79,9 +79,10 @@ class State(msgspec.Struct):
 
 
 class Part(msgspec.Struct):
-    """What one segment held, up to the first thing that is wrong (`broken`)."""
+    """What one segment held, up to the first thing that is wrong (`broken`); `end` is the last good group's."""
 
     state: State
+    end: int = 0
     kinds: dict[str, int] = {}
     checkpoints: int = 0
     head: Head | None = None
@@ -126,6 +127,7 @@ class _SegmentReader:
             reader.known = self._job.known if self._job.listed else frozenset()
             reader.hidden = state.pruned is not None
             repeated = self._start(reader, file)
+            self.part.end = reader.position
             beside.compare(state.last if repeated else [])
             groups = 1 if repeated else 0
             while (group := self._next(reader)) is not None:
@@ -229,6 +231,7 @@ class _SegmentReader:
         part = self.part
         reader.accept(group)
         self._progress(group.length)
+        part.end = reader.position
         self._tally.update(group.kinds)
         part.kinds = self._tally
         part.checkpoints += 1
