@@ -48,14 +48,6 @@ class BadLine(ValueError):  # noqa: N818 - a state of the input, not an error of
     """The line breaks the format. The text says how and quotes nothing of it."""
 
 
-def _keys_of_checkpoints(records: list[dict[str, Any]], kinds: list[str]) -> set[str]:
-    found: set[str] = set()
-    for record, kind in zip(records, kinds, strict=True):
-        if kind == "checkpoint":
-            found.update(record if len(record) == len(_CHECKPOINT_KEYS) else ("",))
-    return found
-
-
 def read_good_lines(block: bytes, lines: list[bytes], index: int) -> list[dict[str, Any]] | None:
     """Decode whole lines all at once; None where `read_line` has to look at each one.
 
@@ -71,9 +63,15 @@ def read_good_lines(block: bytes, lines: list[bytes], index: int) -> list[dict[s
         if indexes != list(range(index, index + len(lines))) or set(map(type, indexes)) != _INTEGERS:
             return None
         kinds = [record["kind"] for record in records]
-        others = [record for record in records if record["kind"] != "checkpoint"]
-        if not KINDS.issuperset(kinds) or not _CHECKPOINT_KEYS.issuperset(_keys_of_checkpoints(records, kinds)):
+        if not KINDS.issuperset(kinds):
             return None
+        others, at = records, -1
+        for _ in range(kinds.count("checkpoint")):
+            at = kinds.index("checkpoint", at + 1)
+            if records[at].keys() != _CHECKPOINT_KEYS:
+                return None
+        if at >= 0:
+            others = [record for record, kind in zip(records, kinds, strict=True) if kind != "checkpoint"]
         versions = [record["version"] for record in others]
         if versions.count(1) != len(versions) or not _INTEGERS.issuperset(map(type, versions)):
             return None

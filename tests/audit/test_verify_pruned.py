@@ -163,6 +163,30 @@ def test_a_key_that_a_pruned_record_introduced_must_be_trusted_itself(log):
     assert words(log, trust=read_trust(log.key.vkey + "\n" + home)) == "VERIFIED"
 
 
+def test_trust_does_not_pass_through_a_pruned_rotation(log):
+    log.open().checkpoint().group().seal()
+    pruned = log.open().checkpoint().rotate(1).seal()
+    log.open().checkpoint().group().seal()
+    operator(log, prune_record(pruned, log.origin))
+    home = (log.slot.parent / "operator" / "log.vkey").read_text()
+    assert words(log, trust=read_trust(log.keys[0] + "\n" + home)) == "VERIFIED"
+    pruned.unlink()
+    assert words(log) == "VERIFIED"
+    assert words(log, trust=read_trust(log.keys[0] + "\n" + home)) == "TAMPERED"
+    assert words(log, trust=read_trust(log.keys[1] + "\n" + home)) == "VERIFIED"
+
+
+def test_a_key_that_was_given_up_does_not_come_back_behind_a_pruned_segment(log):
+    old = log.key
+    log.open().checkpoint().rotate(1).group().seal()
+    pruned = log.open().checkpoint().group().seal()
+    log.key = old
+    log.open().checkpoint().group().seal()
+    operator(log, prune_record(pruned, log.origin))
+    pruned.unlink()
+    assert words(log) == "TAMPERED"
+
+
 def test_a_group_that_the_next_segment_repeats(log):
     """A file that ended in a torn group, the one that repeats it whole, and one that holds nothing else."""
     log.open().checkpoint().group(2)
