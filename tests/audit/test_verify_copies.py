@@ -100,12 +100,10 @@ def test_p5_one_bit_flipped_in_either_copy(log, second):
 
 def test_two_signed_histories_are_a_fork(log, second, tmp_path):
     other = Written(tmp_path / "other" / "w0")
-    body = other.open().checkpoint().group(1, note="else").seal()
+    body = other.open().checkpoint().add("count").checkpoint().seal()
     for suffix in (".jsonl", ".note", ".leaves"):
         path = body.with_suffix(suffix)
         (second / "sealed" / path.name).write_bytes(path.read_bytes())
-    assert words(log) in ("FORK", "TAMPERED")
-    assert words(log) != "VERIFIED"
-    shutil.copytree(second, tmp_path / "kept")
+    assert words(log) == "FORK"
     (second / "sealed" / body.name).write_bytes(sealed(log.slot)[0].read_bytes())
     assert words(log) == "TAMPERED"
