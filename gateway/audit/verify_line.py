@@ -9,7 +9,7 @@ import msgspec
 LONGEST = 60 * 1024
 LARGEST_INTEGER = 2**53 - 1
 DEEPEST = 8
-TIME = re.compile(r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])T([01]\d|2[0-3]):[0-5]\d:([0-5]\d|60)\.\d{6}Z")
+TIME = re.compile(r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])T([01]\d|2[0-3]):[0-5]\d:([0-5]\d|60)\.\d{6}Z", re.ASCII)
 KINDS = frozenset(
     {
         "checkpoint",
@@ -34,16 +34,54 @@ KINDS = frozenset(
         "seal",
     }
 )
-_CHECKPOINT_KEYS = {"index", "kind", "root", "signature", "size"}
+_CHECKPOINT_KEYS = frozenset({"index", "kind", "root", "signature", "size"})
+_INTEGERS = frozenset({int})
 
 Integer = Annotated[int, msgspec.Meta(ge=-LARGEST_INTEGER, le=LARGEST_INTEGER)]
 Scalar = Integer | str | bool | None
 _common = msgspec.json.Decoder(dict[str, Scalar | list[dict[str, Scalar]] | dict[str, Scalar | list[str]]])
-_canonical = msgspec.json.Encoder(order="sorted")
+_canonical = msgspec.json.Encoder()
+_TIMES = re.compile(f"(?:{TIME.pattern}\n)*", re.ASCII)
 
 
 class BadLine(ValueError):  # noqa: N818 - a state of the input, not an error of the program
     """The line breaks the format. The text says how and quotes nothing of it."""
+
+
+def read_good_lines(block: bytes, lines: list[bytes], index: int) -> list[dict[str, Any]] | None:
+    """Decode whole lines all at once; None where `read_line` has to look at each one.
+
+    `block` holds `lines` with their newlines, `index` is what the first must be. What is returned has
+    passed every check of `read_line`, and each index is its place. The work is done by a few calls for
+    the whole block, which is several times as fast as line by line.
+    """
+    try:
+        records: list[dict[str, Any]] = _common.decode_lines(block)
+        if len(records) != len(lines) or max(map(len, lines)) > LONGEST or _canonical.encode_lines(records) != block:
+            return None
+        indexes = [record["index"] for record in records]
+        if indexes != list(range(index, index + len(lines))) or set(map(type, indexes)) != _INTEGERS:
+            return None
+        kinds = [record["kind"] for record in records]
+        if not KINDS.issuperset(kinds):
+            return None
+        others, at = records, -1
+        for _ in range(kinds.count("checkpoint")):
+            at = kinds.index("checkpoint", at + 1)
+            if records[at].keys() != _CHECKPOINT_KEYS:
+                return None
+        if at >= 0:
+            others = [record for record, kind in zip(records, kinds, strict=True) if kind != "checkpoint"]
+        versions = [record["version"] for record in others]
+        if versions.count(1) != len(versions) or not _INTEGERS.issuperset(map(type, versions)):
+            return None
+        # As many newlines as were put in, so that none is inside a time.
+        times = "".join([record["time"] + "\n" for record in others])
+        if times.count("\n") != len(others) or not _TIMES.fullmatch(times):
+            return None
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, KeyError, TypeError):
+        return None
+    return records
 
 
 def read_line(raw: bytes) -> dict[str, Any]:
@@ -76,7 +114,7 @@ def read_line(raw: bytes) -> dict[str, Any]:
 def _decode(raw: bytes) -> dict[str, Any]:
     try:
         record: dict[str, Any] = _common.decode(raw)
-        # Equal bytes prove sorted keys, none of them twice, no spaces and no other spelling.
+        # Equal bytes prove that no key is there twice, and no spaces and no other spelling.
         if _canonical.encode(record) == raw:
             return record
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
@@ -89,7 +127,9 @@ def _decode_strictly(raw: bytes) -> dict[str, Any]:
     if raw.startswith(b"\xef\xbb\xbf") or b"\r" in raw:
         raise BadLine("a line with a byte order mark or carriage return")
     try:
-        record = json.loads(raw.decode(), object_pairs_hook=_object, parse_float=_no_float, parse_constant=_no_float)
+        record = json.loads(
+            raw.decode(), object_pairs_hook=unique_keys, parse_float=_no_float, parse_constant=_no_float
+        )
     except UnicodeDecodeError:
         raise BadLine("a line that is not UTF-8") from None
     except RecursionError:
@@ -102,7 +142,8 @@ def _decode_strictly(raw: bytes) -> dict[str, Any]:
     return record
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """For `json.loads`: an object, unless a key is there twice. Raises BadLine."""
     members = dict(pairs)
     if len(members) != len(pairs):
         raise BadLine("a line with a key twice")

@@ -1,5 +1,6 @@
 """Signed notes and verifier keys as C2SP signed-note and tlog-checkpoint define them, read strictly."""
 
+import functools
 import hashlib
 import re
 from base64 import b64decode, b64encode
@@ -57,6 +58,12 @@ class VerifierKey:
         return True
 
 
+@functools.lru_cache(maxsize=1024)
+def verifier_key(text: str) -> VerifierKey:
+    """The key of its text, which is what is passed around. Raises Malformed."""
+    return VerifierKey(text)
+
+
 class Head(msgspec.Struct, frozen=True):
     """A checkpoint: its origin, size and root, and its signatures as (key name, bytes)."""
 
@@ -71,6 +78,14 @@ class Head(msgspec.Struct, frozen=True):
     def note(self) -> str:
         lines = [f"\u2014 {name} {b64encode(value).decode()}\n" for name, value in self.signatures]
         return self.body().decode() + "\n" + "".join(lines)
+
+
+def read_note(text: str) -> Head:
+    """The one signed note that a text is. Raises Malformed."""
+    heads = read_notes(text)
+    if len(heads) != 1:
+        raise Malformed("not one signed note")
+    return heads[0]
 
 
 def read_notes(text: str) -> list[Head]:

@@ -59,7 +59,12 @@ class Broken(Exception):  # noqa: N818 - a verdict reached, not an error of the 
 
 
 class LogReport(msgspec.Struct):
-    """One log. `size`, `root` and `checkpoint` are of the newest good checkpoint."""
+    """One log. `size`, `root` and `checkpoint` are of the newest good checkpoint.
+
+    `segments` counts the pruned ones too. `pins` are heads and receipts from outside that were compared,
+    `heads` those of the anchor log beside it. `vkeys` are the keys that signed, oldest first, `vkey` the
+    last of them, and `trusted_by` says for each who vouches for it.
+    """
 
     slot: str
     origin: str = ""
@@ -71,6 +76,7 @@ class LogReport(msgspec.Struct):
     leaves: int = 0
     checkpoints: int = 0
     segments: int = 0
+    pruned: int = 0
     kinds: dict[str, int] = {}
     first_time: str = ""
     last_time: str = ""
@@ -78,8 +84,10 @@ class LogReport(msgspec.Struct):
     live: bool = False
     ignored_bytes: int = 0
     pins: int = 0
+    heads: int = 0
     vkey: str = ""
-    trusted_by: str = ""
+    vkeys: list[str] = []
+    trusted_by: list[str] = []
 
     def add(self, finding: Finding) -> None:
         self.findings.append(finding)

@@ -54,11 +54,14 @@ def print_report(report: Report) -> None:
 def _print_log(log: LogReport) -> None:
     state = "being written" if log.live else "closed" if log.closed else "not closed"
     console.print(Text(printable(f"{log.slot}  {log.verdict.words}  {log.origin}"), style="bold"))
-    console.print(
-        Text(f"  {log.leaves} leaves, {log.checkpoints} checkpoints, {log.segments} segments, {state}"), soft_wrap=True
-    )
+    segments = f"{log.segments} segments" + (f" ({log.pruned} pruned)" if log.pruned else "")
+    console.print(Text(f"  {log.leaves} leaves, {log.checkpoints} checkpoints, {segments}, {state}"), soft_wrap=True)
+    if log.pins or log.heads:
+        compared = f"  compared with {log.pins} heads and receipts from outside, {log.heads} heads of the anchor log"
+        console.print(Text(compared), soft_wrap=True)
     if log.root:
         console.print(Text(f"  size {log.size}  root {log.root}"), soft_wrap=True)
+    if log.first_time:
         console.print(Text(f"  from {log.first_time} to {log.last_time}"), soft_wrap=True)
     for finding in log.findings:
         console.print(_finding(finding), soft_wrap=True)

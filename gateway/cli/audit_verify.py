@@ -12,10 +12,11 @@ from pathlib import Path
 import click
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
-from gateway.audit.verify import read_trust, verify_directory
-from gateway.audit.verify_note import Head as Pin
-from gateway.audit.verify_note import Malformed, VerifierKey, read_notes
+from gateway.audit.verify import cores, verify_directory
+from gateway.audit.verify_note import Malformed, VerifierKey
+from gateway.audit.verify_pins import Pins, read_since
 from gateway.audit.verify_report import Verdict
+from gateway.audit.verify_trust import read_trust
 from gateway.cli.audit_options import AS_JSON, FILE, Moment
 from gateway.cli.audit_text import print_report
 from gateway.cli.output import errors, fail, print_json
@@ -26,10 +27,11 @@ _GOOD = (Verdict.VERIFIED, Verdict.UNANCHORED, Verdict.STALE)
 @click.command("verify")
 @click.argument("directory", type=click.Path(path_type=Path))
 @click.option("--trust", type=FILE, help="File of verifier keys to believe, one to a line.")
-@click.option("--since", type=FILE, multiple=True, help="Heads that were saved earlier (signed notes).")
+@click.option("--since", type=FILE, multiple=True, help="What was kept earlier: heads, receipts, proofs, anchors.")
 @click.option("--at", type=Moment(), help="Ask that each log was still being written at this time.")
 @click.option("--allow-unanchored", is_flag=True, help="Without --since, end with 0 where all else is good.")
 @click.option("--save-heads", type=click.Path(dir_okay=False, path_type=Path), help="Write the heads for --since.")
+@click.option("--jobs", type=click.IntRange(min=1), help="Processes that read.  [default: one for each core]")
 @AS_JSON
 def verify_command(
     *,
@@ -39,23 +41,27 @@ def verify_command(
     at: str | None,
     allow_unanchored: bool,
     save_heads: Path | None,
+    jobs: int | None,
     as_json: bool,
 ) -> None:
     """Check every record and signature in a state or audit DIRECTORY.
+
+    A file for --since holds signed notes, receipts (one to a line), a .tlog-proof, or the lines of a file anchor.
 
     Exit status: 0 VERIFIED, 10 TAMPERED, 11 ROLLED BACK, 12 FORK, 13 INCOMPLETE, 14 STALE, 15 UNANCHORED, 20 CANNOT.
     """
     with _progress(hidden=as_json) as told:
         report = verify_directory(
             directory,
-            trust=_read_trust(trust, as_json),
+            trust=read_trust_file(trust, as_json),
             pins=_read_pins(since, as_json),
             at=datetime.fromisoformat(at) if at else None,
             allow_unanchored=allow_unanchored,
             progress=told,
+            jobs=jobs or cores(),
         )
     if save_heads is not None and report.verdict in _GOOD:
-        save_heads.write_text("\n".join(log.checkpoint for log in report.logs), encoding="utf-8")
+        _save(save_heads, "\n".join(log.checkpoint for log in report.logs), as_json)
     if as_json:
         print_json(report)
     else:
@@ -63,27 +69,40 @@ def verify_command(
     raise click.exceptions.Exit(report.exit_code)
 
 
-def _read_trust(path: Path | None, as_json: bool) -> list[VerifierKey] | None:
+def _save(path: Path, text: str, as_json: bool) -> None:
+    """Whole or not at all: a file of heads that lost some would be a weaker memory."""
+    partial = path.with_name(path.name + ".partial")
+    try:
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(path)
+    except OSError as error:
+        fail(f"{path}: {why(error)}", as_json=as_json, exit_code=Verdict.CANNOT)
+
+
+def read_trust_file(path: Path | None, as_json: bool) -> list[VerifierKey] | None:
+    """The keys of a trust file; ends the command with CANNOT where it is none."""
     if path is None:
         return None
     try:
         return read_trust(path.read_text(encoding="utf-8"))
-    except (Malformed, UnicodeDecodeError) as error:
-        fail(f"{path}: {_why(error)}", as_json=as_json, exit_code=Verdict.CANNOT)
+    except (Malformed, OSError, UnicodeDecodeError) as error:
+        fail(f"{path}: {why(error)}", as_json=as_json, exit_code=Verdict.CANNOT)
 
 
-def _read_pins(paths: Iterable[Path], as_json: bool) -> list[Pin]:
-    pins: list[Pin] = []
+def _read_pins(paths: Iterable[Path], as_json: bool) -> Pins:
+    pins = Pins()
     for path in paths:
         try:
-            heads = read_notes(path.read_text(encoding="utf-8"))
-        except (Malformed, UnicodeDecodeError) as error:
-            fail(f"{path}: {_why(error)}", as_json=as_json, exit_code=Verdict.CANNOT)
-        pins += heads
+            read_since(path.read_text(encoding="utf-8"), pins)
+        except (Malformed, OSError, UnicodeDecodeError) as error:
+            fail(f"{path}: {why(error)}", as_json=as_json, exit_code=Verdict.CANNOT)
     return pins
 
 
-def _why(error: ValueError) -> str:
+def why(error: Malformed | OSError | UnicodeDecodeError) -> str:
+    """What is wrong with a file that the operator named; quotes nothing of it."""
+    if isinstance(error, OSError):
+        return error.strerror or "it cannot be read"
     return str(error) if isinstance(error, Malformed) else "not text"
 
 

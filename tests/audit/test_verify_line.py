@@ -53,7 +53,7 @@ def test_lines_that_are_never_good_even_if_signed(logs, name):
     "line",
     [
         b'{"index":2,"kind":"collect","time":"2026-11-23T13:07:25.123456Z","version":1}',
-        b'{ "version": 1, "time":"2026-11-23T13:07:25.123456Z", "kind":"heads", "index":2, "a":[[1],{"b":null}]}',
+        b'{ "version": 1, "time":"2026-11-23T13:07:25.123456Z", "kind":"policy", "index":2, "a":[[1],{"b":null}]}',
     ],
 )
 def test_lines_in_another_order_or_depth_are_good_if_signed(logs, line):

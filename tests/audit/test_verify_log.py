@@ -102,9 +102,9 @@ def test_bytes_of_a_group_in_the_making_are_left_out_while_a_writer_lives(logs):
 
 
 def test_a_live_writer_excuses_nothing_before_the_last_checkpoint(logs, monkeypatch):
-    from gateway.audit import verify_log
+    from gateway.audit import verify_segment
 
-    monkeypatch.setattr(verify_log, "RETRY_SECONDS", 0)
+    monkeypatch.setattr(verify_segment, "RETRY_SECONDS", 0)
     logs.write(groups=2, close=False)
     logs.rewrite(logs.only_segment(), LINE_CHANGES["edited"])
     lock = claim(logs.slot)

@@ -1,0 +1,65 @@
+"""The hashes beside the way from one leaf to the root, found while the leaves go by once."""
+
+from collections.abc import Iterable
+
+from gateway.audit.verify_tree import Counter, node_hash
+
+
+class PathFinder:
+    """Fed with the leaves of a tree in order, from `start` on, it keeps what the path of leaf `index` needs."""
+
+    def __init__(self, start: Counter, index: int) -> None:
+        self.leaves = start.leaves
+        self._levels = list(start.levels)
+        self._index = index
+        self._found: dict[int, bytes] = {}
+
+    def feed(self, leaves: Iterable[bytes]) -> None:
+        """The leaves that follow."""
+        nodes = list(leaves)
+        first = self.leaves
+        self.leaves += len(nodes)
+        level = 0
+        while nodes:
+            if level == len(self._levels):
+                self._levels.append(None)
+            held = self._levels[level]
+            if held is not None:
+                nodes.insert(0, held)
+                first -= 1
+            self._look(level, first, nodes)
+            self._levels[level] = nodes[-1] if len(nodes) & 1 else None
+            pairs = iter(nodes)
+            nodes = [node_hash(left, right) for left, right in zip(pairs, pairs, strict=False)]
+            first >>= 1
+            level += 1
+
+    def path(self) -> tuple[bytes, ...]:
+        """The inclusion path in the tree of all leaves so far (RFC 9162, section 2.1.3.1)."""
+        for level, held in enumerate(self._levels):
+            if held is not None:
+                self._look(level, (self.leaves >> level) - 1, [held])
+        path = []
+        node, last, level = self._index, self.leaves - 1, 0
+        while last:
+            whole = (node ^ 1) + 1 << level <= self.leaves
+            if node & 1 or (node < last and whole):
+                path.append(self._found[level])
+            elif node < last:
+                path.append(self._ragged(level))
+            node, last, level = node >> 1, last >> 1, level + 1
+        return tuple(path)
+
+    def _look(self, level: int, first: int, nodes: list[bytes]) -> None:
+        """Keep the node beside the path's, if it is one of these, whose numbers begin at `first`."""
+        place = (self._index >> level ^ 1) - first
+        if 0 <= place < len(nodes):
+            self._found[level] = nodes[place]
+
+    def _ragged(self, level: int) -> bytes:
+        """The node at the right edge, made of the perfect subtrees below this level."""
+        held = [each for each in self._levels[:level] if each is not None]
+        total = held[0]
+        for each in held[1:]:
+            total = node_hash(each, total)
+        return total
