@@ -7,11 +7,17 @@ import pytest
 from people import handle_of
 
 from gateway.audit.commit import GroupWriter
+from gateway.audit.proof import Proof
+from gateway.audit.proof_check import check_proof
+from gateway.audit.proof_make import prove
+from gateway.audit.proof_source import Source
 from gateway.audit.reading import slots_of
 from gateway.audit.recovery import publish_key
 from gateway.audit.search import Query, search
 from gateway.audit.tree import Tree
 from gateway.audit.verify import verify_directory
+from gateway.audit.verify_note import VerifierKey
+from gateway.audit.verify_report import Verdict
 from gateway.cli.subject_options import handle_of as look_up
 from gateway.crypto.sign import SigningKey
 from gateway.model.errors import StoreDown
@@ -66,6 +72,7 @@ def test_row_23_p5_one_person_among_a_hundred_is_erased_and_the_proofs_are_whole
     before = verify_directory(state / "audit" / "w0", allow_unanchored=True).logs[0]
     shutil.copytree(state, tmp_path / "backup")
     old = handle_of(state, ERASED)
+    proof = proof_of_first(state, old)
     erase(state, load_keyring(state), ERASED, by="dpo")
 
     after = verify_directory(state / "audit" / "w0", allow_unanchored=True).logs[0]
@@ -74,6 +81,8 @@ def test_row_23_p5_one_person_among_a_hundred_is_erased_and_the_proofs_are_whole
     assert count(state, ERASED) == 0
     assert [count(state, name) for name in OTHERS[::20]] == [each] * 5
     assert handle_of(state, ERASED) != old
+    checked = check_proof(proof, [VerifierKey((state / "audit" / "w0" / "log.vkey").read_text().strip())])
+    assert checked.verdict is Verdict.VERIFIED
 
     for names in (["subjects.sqlite"], ["subjects.sqlite", "subjects.erased"]):
         for name in names:
@@ -82,6 +91,12 @@ def test_row_23_p5_one_person_among_a_hundred_is_erased_and_the_proofs_are_whole
             count(state, ERASED)
         assert caught.value.posture is Posture.CONSENT_STORE_DOWN
         assert "an older copy was restored" in caught.value.why
+
+
+def proof_of_first(state, handle):
+    """A proof of one record of the person, as its file gives it back."""
+    entry = next(search(slots_of(state), Query(subject=handle)))
+    return Proof.parse(prove(Source(state / "audit" / "w0"), entry.index).text())
 
 
 def put_back(backup, path):
