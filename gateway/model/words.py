@@ -110,6 +110,8 @@ class Kind(StrEnum):
     CHECKPOINT = "checkpoint"
     RECOVER = "recover"
     ROTATE = "rotate"
+    CLOCK = "clock"
+    DISK = "disk"
     POLICY = "policy"
     CONSENT = "consent"
     KEY = "key"

@@ -52,7 +52,7 @@ class Logs:
     def start(self, slot: Path | None = None, *, segment_bytes: int = 1 << 20, origin: str = ORIGIN) -> GroupWriter:
         slot = slot or self.slot
         slot.mkdir(parents=True, exist_ok=True)
-        recovered = recover(slot, origin, self.key)
+        recovered = recover((slot,), origin, (self.key,))
         writer = GroupWriter(
             slot,
             recovered.tree,
@@ -65,7 +65,7 @@ class Logs:
         )
         writer.start(recovered.cuts)
         publish_key(slot, self.key)
-        finish(slot, origin, self.key, recovered)
+        finish((slot,), origin, recovered)
         return writer
 
     def write(

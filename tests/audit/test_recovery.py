@@ -83,7 +83,7 @@ def test_recovery_that_dies_is_repeated(logs):
         file.truncate(len(path.read_bytes().rstrip(b"\0")))
         file.seek(0, os.SEEK_END)
         file.write(b'{"torn')
-    recover(logs.slot, "example.org/log/w0", logs.key)  # and dies before its record is written
+    recover((logs.slot,), "example.org/log/w0", (logs.key,))  # and dies before its record is written
     [pending] = (logs.slot / "torn").iterdir()
     assert pending.name.endswith(".pending")
     assert logs.verdict() == "VERIFIED"
