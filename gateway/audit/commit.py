@@ -16,7 +16,16 @@ from pathlib import Path
 
 from gateway.audit.compose import Composer, Group, Record
 from gateway.audit.homes import Home, Homes, Place
-from gateway.audit.lines import Checkpoint, Cut, Signer, checkpoint_note, close_note, recover_note, rotate_note, timestamp
+from gateway.audit.lines import (
+    Checkpoint,
+    Cut,
+    Signer,
+    checkpoint_note,
+    close_note,
+    recover_note,
+    rotate_note,
+    timestamp,
+)
 from gateway.audit.segment import OpenSegment
 from gateway.audit.space import Space
 from gateway.audit.tree import Tree

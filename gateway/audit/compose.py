@@ -91,7 +91,7 @@ class Composer:
         if self._needs_open:
             self._needs_open = False
             vkey, now = self.signer.vkey, self._clock()
-            self._add(open_line(self._tree, self.origin, vkey, self._opened, now, self._durability))
+            self._add(open_line(self._tree, self.origin, vkey, self._opened, now, durability=self._durability))
         was = self._expected()
         if was is not None:
             self._add(note_line(self._tree.size, clock_note(timestamp_of(was)), self._clock()))

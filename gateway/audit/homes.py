@@ -11,8 +11,8 @@ from gateway.audit.segment import OpenSegment, Segment
 
 MOUNTS = Path("/proc/self/mountinfo")
 _NETWORK = frozenset(
-    "9p afs ceph cifs davfs fuse.ceph fuse.davfs fuse.gcsfuse fuse.glusterfs fuse.rclone fuse.s3fs fuse.sshfs"
-    " lustre ncpfs nfs nfs4 smb3 smbfs".split()
+    ("9p", "afs", "ceph", "cifs", "davfs", "lustre", "ncpfs", "nfs", "nfs4", "smb3", "smbfs")
+    + ("fuse.ceph", "fuse.davfs", "fuse.gcsfuse", "fuse.glusterfs", "fuse.rclone", "fuse.s3fs", "fuse.sshfs")
 )
 
 
@@ -128,5 +128,3 @@ def _unescaped(text: str) -> str:
     for code, character in (("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")):
         text = text.replace(code, character)
     return text
-
-

@@ -93,7 +93,7 @@ def checkpoint_note(origin: str, key_name: str, checkpoint: Checkpoint) -> bytes
 
 
 def open_line(
-    tree: Tree, origin: str, vkey: str, opened: Mapping[str, object], time: str, durability: str = "group"
+    tree: Tree, origin: str, vkey: str, opened: Mapping[str, object], time: str, *, durability: str = "group"
 ) -> bytes:
     """First line of a segment; `previous` is the tree of all lines before it, so a segment can be read alone."""
     previous = {

@@ -141,11 +141,11 @@ class MirroredSegment:
         """Wait for all, or for one. Raises OSError where that many did not succeed."""
         settle(futures, every=self._every)
 
-    def begin(self, data: bytes) -> int | None:
+    def begin(self, data: bytes) -> int | None:  # noqa: ARG002
         """No descriptor speaks for two directories."""
         return None
 
-    def complete(self, size: int) -> None:
+    def complete(self, size: int) -> None:  # noqa: ARG002
         raise AssertionError("nothing was begun")
 
     def abandon(self) -> None:
@@ -184,7 +184,7 @@ class Mirrors:
         self._every = every
         self._current: MirroredSegment | None = None
 
-    def create(self, first: int, owed: bytes, dead: OpenSegment | None) -> OpenSegment:
+    def create(self, first: int, owed: bytes, dead: OpenSegment | None) -> OpenSegment:  # noqa: ARG002
         self._note_failures()
         legs = [leg for leg in self._legs if not leg.out] or self._legs
         parts = [_Part(leg) for leg in legs]

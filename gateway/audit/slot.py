@@ -103,7 +103,9 @@ def _take(directory: Path, undo: contextlib.ExitStack) -> int:
             )
         lock = claim(directory)
     except BlockingIOError:
-        raise refuse(f"{directory} is in use by another process: the slot has a writer") from None
+        raise refuse(
+            f"{directory} is in use: another process writes this log. Stop or drain the gateway first"
+        ) from None
     except OSError as error:
         raise refuse(f"the slot cannot be claimed ({error.strerror})") from None
     undo.callback(os.close, lock)

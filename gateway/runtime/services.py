@@ -4,7 +4,6 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
-from gateway import __version__
 from gateway.audit.ledger import Ledger
 from gateway.crypto.keyring import KeyRing
 from gateway.engine.record import bare_entry
@@ -14,8 +13,10 @@ from gateway.model.words import Kind
 from gateway.policy.policy import Policy
 from gateway.runtime.metrics import Metrics
 from gateway.runtime.moments import Moments
+from gateway.runtime.open_ledger import open_ledger
+from gateway.runtime.settings_ledger import LedgerSettings
 from gateway.stores.consent import SqliteConsentStore
-from gateway.stores.keyfile import load_keyring, load_signing_key
+from gateway.stores.keyfile import load_keyring
 from gateway.stores.ports import ConsentStore
 
 COUNT_SECONDS = 60.0
@@ -38,7 +39,16 @@ class Services:
         self._counted: dict[str, int] = {}
 
     @classmethod
-    def open(cls, state: Path, slot: str, *, origin: str, limits: Limits, log: Any) -> "Services":
+    def open(
+        cls,
+        state: Path,
+        slot: str,
+        *,
+        origin: str,
+        limits: Limits,
+        log: Any,
+        ledger: LedgerSettings = LedgerSettings(),  # noqa: B008 - frozen
+    ) -> "Services":
         """Open everything that the worker of this slot needs; must run inside its event loop.
 
         `origin` names the slot's log if this is its first use.
@@ -47,20 +57,13 @@ class Services:
             StoreDown: keys are missing or exposed, or a store cannot be opened; nothing stays open.
         """
         keys = load_keyring(state)
-        signer = load_signing_key(state, slot, name=origin)
         consent = SqliteConsentStore(state / "consent.sqlite")
         try:
-            ledger = Ledger.open(
-                state / "audit" / slot,
-                origin=signer.name,
-                signer=signer,
-                opened={"program": __version__, "slot": slot},
-                timeout=limits.audit_timeout,
-            )
+            opened = open_ledger(state, slot, origin=origin, settings=ledger, timeout=limits.audit_timeout)
         except StoreDown:
             consent.close()
             raise
-        return cls(keys=keys, consent=consent, ledger=ledger, metrics=Metrics(), log=log, limits=limits)
+        return cls(keys=keys, consent=consent, ledger=opened, metrics=Metrics(), log=log, limits=limits)
 
     async def record_policy(self, policy: Policy) -> None:
         """Record that this policy is in force from now on; durable when it returns.

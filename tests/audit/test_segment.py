@@ -4,7 +4,7 @@ import os
 import pytest
 
 from gateway.audit import segment as module
-from gateway.audit.sealing import bring_level, drop_copies, leaves_of, seal
+from gateway.audit.sealing import leaves_of, seal
 from gateway.audit.segment import Segment, segment_name, segments_in, write_file
 
 
