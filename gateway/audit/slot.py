@@ -104,7 +104,7 @@ def _take(directory: Path, undo: contextlib.ExitStack) -> int:
         lock = claim(directory)
     except BlockingIOError:
         raise refuse(
-            f"{directory} is in use: another process writes this log. Stop or drain the gateway first"
+            f"{directory} is in use: another process writes this log; stop or drain the gateway"
         ) from None
     except OSError as error:
         raise refuse(f"the slot cannot be claimed ({error.strerror})") from None

@@ -81,7 +81,7 @@ async def test_rotate_says_when_the_gateway_runs_and_changes_nothing(tmp_path, c
     lock = claim(tmp_path / "audit/w0")
 
     assert run("keys", "rotate", "--slot", "w0", "--state", str(tmp_path)) == 1
-    assert "Stop or drain the gateway first" in capsys.readouterr().err
+    assert "stop or drain the gateway" in capsys.readouterr().err
     assert load_signing_key(tmp_path, "w0").vkey == before
     assert not (tmp_path / "keys/w0.log.key.next").exists()
     os.close(lock)
