@@ -60,8 +60,9 @@ class _Segment(msgspec.Struct):
     files: list[_File]
 
     @property
-    def sealed(self) -> bool:
-        return any(file.sealed for file in self.files)
+    def unfinished(self) -> bool:
+        """Whether one is open: not sealed yet, or a copy that has to go (a move may be half done, too)."""
+        return not all(file.sealed for file in self.files)
 
 
 def recover(directories: Sequence[Path], origin: str, signers: Sequence[Signer]) -> Recovered:
@@ -146,7 +147,7 @@ def _segments(directories: Sequence[Path]) -> list[_Segment]:
 
 def _starts(segments: list[_Segment]) -> Iterator[int]:
     """Where reading can begin: at an `open` line, before all that is unsealed, the newest place first."""
-    newest = next((n for n, segment in enumerate(segments) if not segment.sealed), len(segments) - 1)
+    newest = next((n for n, segment in enumerate(segments) if segment.unfinished), len(segments) - 1)
     for start in range(newest, -1, -1):
         if start == 0 or _opening(segments[start]) is not None:
             yield start

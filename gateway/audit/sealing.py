@@ -33,8 +33,8 @@ def seal(path: Path, note: bytes, leaves: bytes) -> None:
 def bring_level(source: Path, target: Path) -> None:
     """Give the slot directory `target` every sealed segment that `source` has and it lacks, byte for byte.
 
-    A body that was deleted in `target` (its note is there, and no copy was under way) is not brought
-    back. Raises OSError; calling it again goes on where it stopped.
+    A body that was deleted in `target` (its note is there, and neither an open file nor a copy of it is
+    under way) is not brought back. Raises OSError; calling it again goes on where it stopped.
     """
     (target / SEALED).mkdir(mode=0o700, exist_ok=True)
     there = {first for first, _ in segments_in(target / SEALED)}
@@ -46,7 +46,7 @@ def bring_level(source: Path, target: Path) -> None:
 def _copy(body: Path, target: Path) -> None:
     sealed = target / SEALED
     partial = sealed / (body.name + _PARTIAL)
-    if (sealed / f"{body.stem}.note").exists() and not partial.exists():
+    if (sealed / f"{body.stem}.note").exists() and not (partial.exists() or (target / body.name).exists()):
         return
     _copy_bytes(body, partial)
     for suffix in (".leaves", ".note"):

@@ -47,11 +47,12 @@ class Faults:
             raise OSError(self.code, f"injected at {name}")
 
     def _is_below(self, args):
-        if self.below is None:
+        below = self.below  # another thread may disarm meanwhile
+        if below is None:
             return True
         target = args[0] if args else ""
         path = os.readlink(f"/proc/self/fd/{target}") if isinstance(target, int) else os.fspath(target)
-        return path.startswith(os.fspath(self.below) + "/") or path == os.fspath(self.below)
+        return path == os.fspath(below) or path.startswith(f"{below}/")
 
     def _shim(self, name, real):
         def operation(*args, **kwargs):

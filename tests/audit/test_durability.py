@@ -1,0 +1,364 @@
+"""Records in one directory or in two, waited for or not."""
+
+import asyncio
+import errno
+import os
+import shutil
+import threading
+
+import pytest
+from faults import check_leaves, run
+from ledgers import ORIGIN, open_ledger, open_writer, raw_lines, refused, signers, until_healthy
+
+from gateway.audit import ledger as module
+from gateway.audit import mirror
+from gateway.audit.interval import IntervalLedger, kind_of
+from gateway.audit.terms import ALL_SINKS, ANY_SINK, GROUP, INTERVAL, Terms
+from gateway.audit.verify import verify_directory
+from gateway.audit.verify_line import read_line
+from gateway.model.errors import StoreDown
+
+
+def second_of(logs):
+    return logs.slot.parent.parent / "other disk" / logs.slot.name
+
+
+def requests_in(*directories):
+    return [read_line(raw).get("request") for raw in raw_lines(*directories) if b'"request"' in raw]
+
+
+def terms_of(logs, durability):
+    return Terms(durability=durability, second=second_of(logs))
+
+
+def verdict_of(directory):
+    return verify_directory(directory, allow_unanchored=True).words
+
+
+# -- interval
+
+
+def open_interval(logs, seconds=0.05, **options) -> IntervalLedger:
+    terms = Terms(durability=INTERVAL, interval=seconds)
+    ledger = kind_of(terms).open(
+        logs.slot, origin=ORIGIN, signer=logs.key, opened={"program": "test"}, terms=terms, **options
+    )
+    assert isinstance(ledger, IntervalLedger)
+    return ledger
+
+
+async def test_an_interval_releases_at_once_and_writes_later_in_one_group(logs):
+    ledger = open_interval(logs, 3600)
+    indexes = []
+    for n in range(20):
+        indexes.append(await ledger.commit(*logs.record(str(n))))
+        await asyncio.sleep(0)
+    assert indexes == list(range(2, 22))
+    assert ledger.size == 2
+    assert ledger.leaf(2) is None
+    await ledger.close()
+    assert requests_in(logs.slot) == [str(n) for n in range(20)]
+    assert [line["durability"] for line in logs.lines() if line["kind"] == "open"] == ["interval:3600000ms"]
+    assert logs.verdict() == "VERIFIED"
+    assert verify_directory(logs.slot).logs[0].checkpoints == 3
+
+
+async def test_an_interval_is_kept(logs):
+    ledger = open_interval(logs, 0.02)
+    for n in range(3):
+        await ledger.commit(*logs.record(str(n)))
+        async with asyncio.timeout(10):
+            while ledger.records <= n:  # noqa: ASYNC110
+                await asyncio.sleep(0.005)
+    await ledger.close()
+    assert requests_in(logs.slot) == ["0", "1", "2"]
+
+
+async def test_an_interval_gives_each_its_own_index_across_rotations_and_full_groups(logs, monkeypatch):
+    monkeypatch.setattr(module, "LARGEST_GROUP", 30)
+    ledger = open_interval(logs, 0.002, segment_bytes=10_000)
+
+    async def caller(name):
+        given = {}
+        for n in range(50):
+            given[f"{name}.{n}"] = await ledger.commit(*logs.record(f"{name}.{n}"))
+            if n % 7 == 0:
+                await asyncio.sleep(0.001)
+        return given
+
+    answers = await asyncio.gather(*(caller(name) for name in range(10)))
+    await ledger.close()
+    lines = logs.lines()
+    for answer in answers:
+        for request, index in answer.items():
+            assert lines[index]["request"] == request
+    assert logs.verdict() == "VERIFIED"
+    check_leaves(logs.slot)
+
+
+async def test_an_interval_acknowledges_nothing_after_a_failure_until_the_log_is_good_again(logs, monkeypatch):
+    monkeypatch.setattr(module, "PROBE_SECONDS", 0.01)
+    ledger = open_interval(logs, 0.01)
+    real, broken = os.pwrite, True
+
+    def pwrite(*args):
+        if broken:
+            raise OSError(errno.EIO, "planted")
+        return real(*args)
+
+    monkeypatch.setattr(os, "pwrite", pwrite)
+    given = {"a": await ledger.commit(*logs.record("a"))}
+    async with asyncio.timeout(10):
+        while ledger.healthy():  # noqa: ASYNC110
+            await asyncio.sleep(0.005)
+    await refused(ledger.commit(*logs.record("refused")))
+    broken = False
+    await until_healthy(ledger)
+    given["b"] = await ledger.commit(*logs.record("b"))
+    await ledger.close()
+    lines = logs.lines()
+    assert all(lines[index]["request"] == request for request, index in given.items())
+    assert logs.verdict() == "VERIFIED"
+
+
+# -- receipts
+
+
+async def test_the_leaf_of_what_was_released_last_is_at_hand(logs):
+    ledger = open_ledger(logs)
+    seen = {}
+
+    async def caller(name):
+        index = await ledger.commit(*logs.record(name))
+        seen[index] = ledger.leaf(index)
+
+    await asyncio.gather(*(caller(str(n)) for n in range(40)))
+    await asyncio.gather(*(caller(str(n)) for n in range(40, 45)))
+    last = max(seen)
+    assert ledger.leaf(0) is None
+    assert ledger.leaf(last + 2) is None
+    await ledger.close()
+    [body] = (logs.slot / "sealed").glob("*.leaves")
+    leaves = body.read_bytes()
+    assert all(leaf == leaves[32 * index : 32 * index + 32] for index, leaf in seen.items())
+    assert len(seen) == 45
+
+
+# -- a second directory after a failure
+
+
+def test_a_log_goes_on_in_the_second_directory_and_comes_back_at_the_next_segment(logs, faults):
+    second = second_of(logs)
+    lock, writer = open_writer(logs, terms_of(logs, GROUP), segment_bytes=2500)
+    run(logs, writer, 1)
+    faults.arm(1, for_good=True, below=logs.slot, short=True)
+    with pytest.raises(OSError, match="injected"):
+        writer.append([logs.record("owed")])
+    given = {"next": writer.append([logs.record("next")])}
+    assert [path.name for path in second.glob("*.jsonl")] == ["seg-000000000005.jsonl"]
+    assert (second / "seg-000000000005.jsonl").read_bytes().splitlines()[0].find(b'"owed"') > 0
+    given |= run(logs, writer, 6)
+    faults.arm(-1)
+    given |= {f"again {n}": writer.append([logs.record(f"again {n}")]) for n in range(8)}
+    writer.close()
+    os.close(lock)
+    assert len(list(second.glob("sealed/*.jsonl"))) > 1
+    assert list(logs.slot.glob("sealed/*.jsonl"))
+    lock, writer = open_writer(logs, terms_of(logs, GROUP))
+    writer.close()
+    os.close(lock)
+    lines = [read_line(raw) for raw in raw_lines(logs.slot, second)]
+    assert all(lines[index]["request"] == request for request, index in given.items())
+    assert set(signers(logs.slot, second, first=logs.key.vkey)) == {logs.key.vkey}
+
+
+def test_any_single_operation_in_the_first_directory_may_fail_for_good(logs, no_sync, faults):
+    base = logs.slot
+    operation = 0
+    while True:
+        operation += 1
+        logs.slot = base.parent / f"w{operation}"
+        lock, writer = open_writer(logs, terms_of(logs, GROUP), segment_bytes=1500)
+        faults.arm(operation, for_good=True, below=logs.slot, short=operation % 2)
+        given = run(logs, writer)
+        reached = faults.count >= operation
+        assert len(given) >= 10
+        faults.arm(-1)
+        writer.abandon()
+        os.close(lock)
+        lock, writer = open_writer(logs, terms_of(logs, GROUP))
+        writer.close()
+        os.close(lock)
+        lines = [read_line(raw) for raw in raw_lines(logs.slot, second_of(logs))]
+        assert all(lines[index]["request"] == request for request, index in given.items())
+        check_leaves(logs.slot)
+        check_leaves(second_of(logs))
+        if not reached:
+            break
+    assert operation > 30
+
+
+def test_a_second_directory_that_was_used_is_asked_for(logs):
+    lock, writer = open_writer(logs, terms_of(logs, GROUP))
+    writer.close()
+    os.close(lock)
+    assert (logs.slot / "second").read_text() == f"{second_of(logs)}\n"
+    with pytest.raises(StoreDown, match=r"ledger\.second_directory"):
+        open_writer(logs)
+    second_of(logs).rename(logs.slot.parent / "unmounted")
+    with pytest.raises(StoreDown, match="mounted"):
+        open_writer(logs, terms_of(logs, GROUP))
+    shutil.rmtree(second_of(logs).parent)
+    moved = Terms(second=logs.slot.parent / "unmounted")
+    lock, writer = open_writer(logs, moved)
+    writer.close()
+    os.close(lock)
+    assert (logs.slot / "second").read_text() == f"{moved.second}\n"
+
+
+# -- two directories at once
+
+
+@pytest.mark.parametrize("durability", [ALL_SINKS, ANY_SINK])
+def test_both_directories_are_the_same_log(logs, durability):
+    second = second_of(logs)
+    for _ in range(2):
+        lock, writer = open_writer(logs, terms_of(logs, durability), segment_bytes=1500)
+        run(logs, writer)
+        writer.close()
+        os.close(lock)
+    names = sorted(path.name for path in (logs.slot / "sealed").iterdir())
+    assert names == sorted(path.name for path in (second / "sealed").iterdir())
+    assert len([name for name in names if name.endswith(".jsonl")]) > 4
+    for name in names:
+        assert (logs.slot / "sealed" / name).read_bytes() == (second / "sealed" / name).read_bytes()
+    assert verdict_of(logs.slot) == verdict_of(second) == "VERIFIED"
+    check_leaves(second)
+
+
+@pytest.mark.parametrize("which", ["first", "second"])
+def test_all_sinks_acknowledge_only_what_both_have(logs, no_sync, faults, which):
+    base = logs.slot
+    operation = 0
+    while True:
+        operation += 1
+        logs.slot = base.parent / f"w{operation}"
+        lock, writer = open_writer(logs, terms_of(logs, ALL_SINKS), segment_bytes=1500)
+        failing = logs.slot if which == "first" else second_of(logs)
+        faults.arm(operation, below=failing, short=True)
+        given = run(logs, writer)
+        reached = faults.count >= operation
+        faults.arm(-1)
+        assert len(given) >= 10
+        for directory in (logs.slot, second_of(logs)):
+            lines = [read_line(raw) for raw in raw_lines(directory)]
+            assert all(lines[index]["request"] == request for request, index in given.items())
+        writer.abandon()
+        os.close(lock)
+        lock, writer = open_writer(logs, terms_of(logs, ALL_SINKS))
+        writer.close()
+        os.close(lock)
+        assert verdict_of(logs.slot) == verdict_of(second_of(logs)) == "VERIFIED"
+        if not reached:
+            break
+    assert operation > 20
+
+
+def test_all_sinks_refuse_while_one_is_gone(logs, faults):
+    lock, writer = open_writer(logs, terms_of(logs, ALL_SINKS))
+    run(logs, writer, 1)
+    faults.arm(1, for_good=True, below=second_of(logs))
+    for n in range(3):
+        with pytest.raises(OSError, match="injected"):
+            writer.append([logs.record(f"refused {n}")])
+    faults.arm(-1)
+    assert writer.append([logs.record("after")])
+    writer.close()
+    os.close(lock)
+    assert requests_in(logs.slot) == requests_in(second_of(logs)) == ["0.0", "0.1", "refused 0", "after"]
+
+
+@pytest.mark.parametrize("which", ["first", "second"])
+def test_any_sink_goes_on_with_one_and_brings_the_other_up(logs, no_sync, faults, which):
+    base = logs.slot
+    operation = 0
+    while True:
+        operation += 1
+        logs.slot = base.parent / f"w{operation}"
+        lock, writer = open_writer(logs, terms_of(logs, ANY_SINK), segment_bytes=1500)
+        failing = logs.slot if which == "first" else second_of(logs)
+        faults.arm(operation, for_good=True, below=failing, short=True)
+        given = run(logs, writer)
+        assert len(given) == 12
+        writer.seal_finished()
+        for leg in writer._place._legs:
+            leg.do(lambda: None).result(20)
+        reached = faults.count >= operation
+        faults.arm(-1)
+        writer.abandon()
+        os.close(lock)
+        lock, writer = open_writer(logs, terms_of(logs, ANY_SINK))
+        writer.close()
+        os.close(lock)
+        for directory in (logs.slot, second_of(logs)):
+            lines = [read_line(raw) for raw in raw_lines(directory)]
+            assert all(lines[index]["request"] == request for request, index in given.items())
+            assert verdict_of(directory) == "VERIFIED"
+        if not reached:
+            break
+    assert operation > 20
+
+
+def test_any_sink_takes_the_other_back_while_it_runs(logs, faults):
+    second = second_of(logs)
+    lock, writer = open_writer(logs, terms_of(logs, ANY_SINK), segment_bytes=1500)
+    faults.arm(1, for_good=True, below=second)
+    run(logs, writer)
+    writer.look()
+    faults.arm(-1)
+    assert len(writer._segment.parts) == 1
+    for _ in range(1000):
+        writer.look()
+        writer.append([logs.record("more")])
+        writer.seal_finished()
+        if len(writer._segment.parts) == 2:
+            break
+    writer.close()
+    os.close(lock)
+    assert raw_lines(second) == raw_lines(logs.slot)
+    assert verdict_of(second) == "VERIFIED"
+
+
+def test_any_sink_waits_for_no_device_that_hangs(logs, monkeypatch):
+    monkeypatch.setattr(mirror, "BACKLOG", 3000)
+    monkeypatch.setattr(mirror, "LAST_WORDS", 0.05)
+    second = second_of(logs)
+    lock, writer = open_writer(logs, terms_of(logs, ANY_SINK))
+    gate, real = threading.Event(), os.pwrite
+
+    def pwrite(fd, *args):
+        if str(second) in os.readlink(f"/proc/self/fd/{fd}"):
+            gate.wait(20)
+        return real(fd, *args)
+
+    monkeypatch.setattr(os, "pwrite", pwrite)
+    given = run(logs, writer, 12)
+    assert len(given) == 24
+    assert len(writer._segment.parts) == 1
+    writer.close()
+    os.close(lock)
+    gate.set()
+    monkeypatch.setattr(mirror, "BACKLOG", 1 << 20)
+    lock, writer = open_writer(logs, terms_of(logs, ANY_SINK))
+    writer.close()
+    os.close(lock)
+    assert requests_in(second) == requests_in(logs.slot)
+
+
+async def test_the_running_ledger_takes_two_directories(logs):
+    ledger = open_ledger(logs, terms=terms_of(logs, ALL_SINKS), segment_bytes=3000)
+    await asyncio.gather(*(ledger.commit(*logs.record(str(n))) for n in range(30)))
+    await ledger.commit(*logs.record("last"))
+    await ledger.close()
+    assert raw_lines(logs.slot) == raw_lines(second_of(logs))
+    await open_ledger(logs, terms=terms_of(logs, ALL_SINKS)).close()
