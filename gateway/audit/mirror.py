@@ -51,6 +51,9 @@ class _Leg:
                 future.set_exception(error)
             else:
                 future.set_result(None)
+            finally:
+                if not future.done():  # a mistake of ours ends this thread; nobody is to wait for it
+                    future.set_exception(OSError(errno.EIO, "the thread of the directory has ended"))
 
 
 class _Part:

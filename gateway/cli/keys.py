@@ -38,7 +38,7 @@ def init(state: Path, as_json: bool) -> None:
 @click.option("--slot", required=True, help="Whose log: w0, w1, …, anchor or operator.")
 @click.option("--state", required=True, type=click.Path(file_okay=False, path_type=Path), help="State directory.")
 @click.option(
-    "-c", "--config", type=click.Path(dir_okay=False, path_type=Path), help="gateway.yaml, for a second directory."
+    "-c", "--config", type=click.Path(dir_okay=False, path_type=Path), help="gateway.yaml, for its ledger section."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def rotate(slot: str, state: Path, config: Path | None, as_json: bool) -> None:

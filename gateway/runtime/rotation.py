@@ -8,10 +8,13 @@ between finds out from the log which of the two is in force.
 import os
 from pathlib import Path
 
+import msgspec
+
 from gateway import __version__
 from gateway.audit.commit import GroupWriter
 from gateway.audit.recovery import KEY_FILE, publish_key, refuse
-from gateway.audit.slot import open_slot
+from gateway.audit.slot import SECOND, open_slot
+from gateway.audit.terms import Terms
 from gateway.crypto.sign import SigningKey
 from gateway.model.limits import MIB
 from gateway.runtime.settings_ledger import LedgerSettings
@@ -33,7 +36,7 @@ def rotate_key(state: Path, slot: str, settings: LedgerSettings) -> str:
     if present is None:
         raise refuse(f"there is no log in {directory}, so there is no key to replace")
     following = next_signing_key(state, slot)
-    terms = settings.terms(slot)
+    terms = _terms(directory, settings.terms(slot))
     lock, writer = open_slot(
         directory,
         origin=present.name,
@@ -57,6 +60,14 @@ def rotate_key(state: Path, slot: str, settings: LedgerSettings) -> str:
         os.close(lock)
     adopt_next_signing_key(state, slot)
     return following.vkey
+
+
+def _terms(directory: Path, wanted: Terms) -> Terms:
+    """Those of the slot: not every one has a second directory, and which it is stands in the first."""
+    mark = directory / SECOND
+    if not mark.exists():
+        return Terms()
+    return msgspec.structs.replace(wanted, second=wanted.second or Path(mark.read_text().removesuffix("\n")))
 
 
 def _end(writer: GroupWriter, directories: list[Path], following: SigningKey) -> None:

@@ -5,6 +5,7 @@ from faults import check_log, run
 
 from gateway.audit import segment as module
 
+
 def test_a_group_ends_in_its_checkpoint(logs):
     writer = logs.start()
     assert writer.append([logs.record("a"), logs.record("b")]) == 2

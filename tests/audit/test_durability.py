@@ -5,6 +5,7 @@ import errno
 import os
 import shutil
 import threading
+from pathlib import Path
 
 import pytest
 from faults import check_leaves, run
@@ -337,7 +338,7 @@ def test_any_sink_waits_for_no_device_that_hangs(logs, monkeypatch):
     gate, real = threading.Event(), os.pwrite
 
     def pwrite(fd, *args):
-        if str(second) in os.readlink(f"/proc/self/fd/{fd}"):
+        if str(second) in str(Path(f"/proc/self/fd/{fd}").readlink()):
             gate.wait(20)
         return real(fd, *args)
 

@@ -270,19 +270,17 @@ def other_directory(path):
     path.parent.mkdir()
 
 
-@pytest.mark.parametrize(
-    "change", [os.unlink, cut_short, replaced, renamed_directory, other_directory]
-)
+@pytest.mark.parametrize("change", [os.unlink, cut_short, replaced, renamed_directory, other_directory])
 def test_row_08_a_file_or_directory_that_others_touch_is_noticed(logs, monkeypatch, change):
     monkeypatch.setattr(segment_module, "PATH_CHECK_SECONDS", 0)
     lock, writer = open_writer(logs)
     writer.append([logs.record("a")])
     change(logs.only_segment())
-    with pytest.raises(OSError, match="unlinked|replaced|No such file"):
+    with pytest.raises(OSError, match=r"unlinked|replaced|No such file"):
         writer.append([logs.record("b")])
     if change in (renamed_directory, other_directory):
         # Another writer may be at work in a directory without our lock: nothing is written there.
-        with pytest.raises(OSError, match="No such file|replaced"):
+        with pytest.raises(OSError, match=r"No such file|replaced"):
             writer.append([logs.record("c")])
         if change is other_directory:
             shutil.rmtree(logs.slot)

@@ -5,6 +5,7 @@ LazyFS needs FUSE; `PowerLoss` stands in for it. Row 19 (a leaseholder of Postgr
 was fenced) is about a ledger in a database: this one lies in files only, and its lock dies with its holder.
 """
 
+import contextlib
 import shutil
 from hashlib import sha256
 
@@ -70,7 +71,7 @@ def crashed(logs, faults):
     faults.arm(-1)
     acknowledged["next"] = writer.append([logs.record("next")])
     writer.abandon()
-    newest = sorted(logs.slot.glob("seg-*.jsonl"))[-1]
+    newest = max(logs.slot.glob("seg-*.jsonl"))
     newest.write_bytes(newest.read_bytes().rstrip(b"\0") + b'{"torn')
     return acknowledged
 
@@ -87,10 +88,8 @@ def test_row_01_death_at_every_file_operation_of_recovery(logs, no_sync, faults,
         shutil.copytree(kept, logs.slot)
         faults.arm(operation, for_good=for_good, short=True)
         writer = None
-        try:
+        with contextlib.suppress(OSError, StoreDown):
             writer = logs.start()
-        except (OSError, StoreDown):
-            pass
         reached = faults.count >= operation
         faults.arm(-1)
         if writer is not None:
@@ -180,5 +179,3 @@ def test_row_03_a_tear_at_every_byte_of_the_last_two_groups(logs, no_sync, tail)
             assert copy.read_bytes() == left
         assert logs.verdict() == "VERIFIED"
         check_leaves(logs.slot)
-
-

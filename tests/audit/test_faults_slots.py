@@ -10,7 +10,7 @@ from hashlib import sha256
 
 import pytest
 from faults import check_log, run
-from ledgers import ORIGIN, open_ledger, open_writer, raw_lines, refused, signers
+from ledgers import ORIGIN, open_ledger, open_writer, raw_lines, signers
 
 from gateway.audit import homes, slot
 from gateway.audit.commit import GroupWriter

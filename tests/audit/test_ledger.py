@@ -8,12 +8,10 @@ import pytest
 from ledgers import ORIGIN, open_ledger, refused, until_healthy
 
 from gateway.audit import ledger as module
-from gateway.audit import slot
 from gateway.audit.kernel_sync import KernelSync
 from gateway.audit.verify import verify_directory
 from gateway.crypto.sign import SigningKey
 from gateway.model.errors import StoreDown
-from gateway.model.words import Posture
 
 
 @pytest.fixture

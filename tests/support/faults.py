@@ -51,7 +51,7 @@ class Faults:
         if below is None:
             return True
         target = args[0] if args else ""
-        path = os.readlink(f"/proc/self/fd/{target}") if isinstance(target, int) else os.fspath(target)
+        path = str(Path(f"/proc/self/fd/{target}").readlink()) if isinstance(target, int) else os.fspath(target)
         return path == os.fspath(below) or path.startswith(f"{below}/")
 
     def _shim(self, name, real):
@@ -113,7 +113,7 @@ class PowerLoss:
 
     def _synced(self, fd):
         status = os.fstat(fd)
-        path = Path(os.readlink(f"/proc/self/fd/{fd}"))
+        path = Path(f"/proc/self/fd/{fd}").readlink()
         if stat.S_ISDIR(status.st_mode):
             self._names[str(path)] = {each.name: (each.stat().st_ino, each.is_dir()) for each in path.iterdir()}
         else:
