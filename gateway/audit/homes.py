@@ -51,6 +51,7 @@ class Home:
         self._check_lock()
         segment = Segment.create(self.directory, first)
         try:
+            segment.fill(len(owed))  # a disk without room is met here, before anything is signed for it
             if owed:
                 segment.append(owed)
         except OSError:

@@ -140,12 +140,16 @@ class Segment:
         """Return when the bytes are on the device and still under this segment's name."""
         end = self.size + len(data)
         if end > self._length:
-            length = end + FILL
-            write_all(self._fd, bytes(length - self._length), self._length)
-            self._length = length
+            self.fill(end)
         write_all(self._fd, data, self.size)
         self._check()
         self.size = end
+
+    def fill(self, end: int) -> None:
+        """Put zeros where lines will come: up to `end`, and further ahead."""
+        length = end + FILL
+        write_all(self._fd, bytes(length - self._length), self._length)
+        self._length = length
 
     def begin(self, data: bytes) -> int | None:
         """Write without waiting for the device; gives the descriptor to sync, None where zeros have to be filled first.

@@ -139,7 +139,7 @@ def _place(homes: list[Home], terms: Terms) -> Place:
 
 def _space(directories: tuple[Path, ...], room: int, terms: Terms) -> Space:
     return Space(
-        directories if terms.mirrored else directories[:1],
+        directories,
         room=room,
         ballast=terms.ballast,
         warn_percent=terms.warn_percent,

@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import os
+import random
 import shutil
 import threading
 from pathlib import Path
@@ -197,6 +198,58 @@ def test_any_single_operation_in_the_first_directory_may_fail_for_good(logs, no_
         if not reached:
             break
     assert operation > 30
+
+
+def test_a_full_disk_is_left_for_the_second_directory(logs, faults):
+    terms = Terms(second=second_of(logs), ballast=65_536)
+    lock, writer = open_writer(logs, terms, segment_bytes=2500)
+    run(logs, writer, 1)
+    faults.arm(1, for_good=True, below=logs.slot, only=("pwrite",), code=errno.ENOSPC)
+    with pytest.raises(OSError, match="injected"):
+        writer.append([logs.record("owed")])
+    given = run(logs, writer, 8)  # rotations included: none of them fails anybody
+    assert len(given) == 16
+    faults.arm(-1)
+    writer.close()
+    os.close(lock)
+    lines = [read_line(raw) for raw in raw_lines(logs.slot, second_of(logs))]
+    assert [line["state"] for line in lines if line["kind"] == "disk"][:2] == ["full", "ok"]
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_of_two_torn_copies_recovery_keeps_what_either_has(logs, no_sync, seed):
+    """Each copy torn at any byte: every whole group of the one that has more is kept, and both are level again."""
+    lock, writer = open_writer(logs, terms_of(logs, ALL_SINKS))
+    for n in range(3):
+        writer.append([logs.short(str(n))])
+    writer._place.close()
+    [path] = logs.slot.glob("seg-*.jsonl")
+    data = path.read_bytes().rstrip(b"\0")
+    os.close(lock)
+    shutil.rmtree(second_of(logs))
+    kept = logs.slot.with_name("kept")
+    logs.slot.rename(kept)
+    ends = [n + 1 for n in range(len(data)) if data[n : n + 1] == b"\n" and b"checkpoint" in data[:n].splitlines()[-1]]
+    chosen = random.Random(seed)
+    for _ in range(20):
+        offsets = [chosen.randrange(ends[0], len(data) + 1) for _ in range(2)]
+        for directory, offset in zip((logs.slot, second_of(logs)), offsets, strict=True):
+            shutil.rmtree(directory, ignore_errors=True)
+            directory.mkdir(parents=True)
+            tail = chosen.choice([b"", bytes(500), b"\xff\n{}"])
+            (directory / path.name).write_bytes(data[:offset] + tail)
+            (directory / "log.vkey").write_text(logs.key.vkey + "\n")
+        lock, writer = open_writer(logs, terms_of(logs, ALL_SINKS))
+        writer.close()
+        os.close(lock)
+        whole = data[: max(end for end in ends if end <= max(offsets))].splitlines()
+        for directory in (logs.slot, second_of(logs)):
+            assert raw_lines(directory)[: len(whole)] == whole
+            assert not list((directory / "torn").glob("*.pending"))
+            check_leaves(directory)
+        cuts = {line["sha256"] for line in map(read_line, raw_lines(logs.slot)) if line["kind"] == "recover"}
+        torn = [each for directory in (logs.slot, second_of(logs)) for each in directory.glob("torn/*")]
+        assert {each.name.rpartition(".")[2] for each in torn} == cuts
 
 
 def test_a_second_directory_that_was_used_is_asked_for(logs):

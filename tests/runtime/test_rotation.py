@@ -1,11 +1,13 @@
 """Row 26 of the faults to survive, key files included: a rotation that dies comes to its end with either key."""
 
 import contextlib
+import os
 
 import pytest
 from faults import Faults
 from ledgers import raw_lines
 
+from gateway.audit import segment
 from gateway.audit.ledger import Ledger
 from gateway.model.errors import StoreDown
 from gateway.runtime.open_ledger import open_ledger
@@ -31,6 +33,9 @@ async def commit(state, request):
 
 @pytest.mark.parametrize("again", ["the gateway", "the command"])
 async def test_row_26_death_at_every_step_of_the_command(tmp_path, monkeypatch, again):
+    monkeypatch.setattr(segment, "FILL", 2048)
+    monkeypatch.setattr(os, "fsync", lambda fd: None)
+    monkeypatch.setattr(os, "O_DSYNC", 0)
     faults = Faults(monkeypatch)
     operation, kept = 0, set()
     while True:
