@@ -76,6 +76,17 @@ async def test_an_interval_is_kept(logs):
     assert requests_in(logs.slot) == ["0", "1", "2"]
 
 
+async def test_an_interval_longer_than_the_timeout_loses_nothing(logs):
+    ledger = open_interval(logs, 0.3, timeout=0.05)
+    await ledger.commit(*logs.record("a"))
+    async with asyncio.timeout(10):
+        while ledger.records < 1:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    assert ledger.healthy()
+    await ledger.close()
+    assert requests_in(logs.slot) == ["a"]
+
+
 async def test_an_interval_gives_each_its_own_index_across_rotations_and_full_groups(logs, monkeypatch):
     monkeypatch.setattr(module, "LARGEST_GROUP", 30)
     ledger = open_interval(logs, 0.002, segment_bytes=10_000)

@@ -1,8 +1,4 @@
-"""Rows 18, 20, 21, 25, 26 and 31 of the faults to survive: writers, clocks, keys, seals, bytes.
-
-Row 29 (a client or upstream that drops in mid-stream) is told on the wire: `tests/e2e/test_http_rows_streams.py`
-and `tests/e2e/test_records.py` hold that the record precedes the first byte.
-"""
+"""Rows 18, 20, 21, 25, 26 and 31 of the faults to survive: writers, clocks, keys, seals, bytes."""
 
 import os
 import shutil
