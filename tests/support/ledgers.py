@@ -59,6 +59,11 @@ def raw_lines(*directories: Path) -> list[bytes]:
     return [found[index] for index in sorted(found)]
 
 
+def requests_in(*directories: Path) -> list[str]:
+    """The requests that the records of a log name, in order."""
+    return [request for raw in raw_lines(*directories) if (request := json.loads(raw).get("request"))]
+
+
 def signers(*directories: Path, first: str) -> list[str]:
     """The keys that signed the checkpoints of a log, one after the other, each checkpoint checked.
 
