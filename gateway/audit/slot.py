@@ -45,13 +45,15 @@ def open_slot(
     directories = (directory,) if terms.second is None else (directory, terms.second)
     signers = (signer,) if next_signer is None else (signer, next_signer)
     with contextlib.ExitStack() as undo:
-        homes = [Home(each, _take(each, undo)) for each in directories]
+        homes = [_take(each, undo) for each in directories]
         space = _space(directories, segment_bytes, terms)
         try:
             _pair(directory, terms.second)
             recovered = recover(directories, origin, signers)
+            place = _place(homes, terms)
+            undo.callback(place.close)
             writer = GroupWriter(
-                _place(homes, terms),
+                place,
                 recovered.tree,
                 recovered.signer,
                 origin=origin,
@@ -89,7 +91,7 @@ def claim(directory: Path) -> int:
             return fd
 
 
-def _take(directory: Path, undo: contextlib.ExitStack) -> int:
+def _take(directory: Path, undo: contextlib.ExitStack) -> Home:
     """Make the directory where it is missing, see that it is local, and take its lock."""
     try:
         # `mode` is for the last name only, and the folder of all slots is nobody else's business either.
@@ -101,13 +103,13 @@ def _take(directory: Path, undo: contextlib.ExitStack) -> int:
                 f"{directory} is on a network file system ({kind}), where neither locks nor syncs"
                 " can be relied on: use a local disk"
             )
-        lock = claim(directory)
+        home = Home(directory, claim(directory))
     except BlockingIOError:
         raise refuse(f"{directory} is in use: another process writes this log; stop or drain the gateway") from None
     except OSError as error:
         raise refuse(f"the slot cannot be claimed ({error.strerror})") from None
-    undo.callback(os.close, lock)
-    return lock
+    undo.callback(home.release)
+    return home
 
 
 def _pair(first: Path, second: Path | None) -> None:

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 from faults import check_leaves, run
-from ledgers import open_ledger, open_writer, raw_lines, requests_in, signers
+from ledgers import ORIGIN, open_ledger, open_writer, raw_lines, requests_in, signers
 
 from gateway.audit import mirror
+from gateway.audit.slot import claim, open_slot
 from gateway.audit.terms import ALL_SINKS, ANY_SINK, GROUP, Terms
 from gateway.audit.verify import verify_directory
 from gateway.audit.verify_line import read_line
@@ -153,6 +154,27 @@ def test_a_second_directory_that_was_used_is_asked_for(logs):
     writer.close()
     os.close(lock)
     assert (logs.slot / "second").read_text() == f"{moved.second}\n"
+
+
+@pytest.mark.parametrize("durability", [GROUP, ALL_SINKS])
+def test_a_start_that_is_refused_gives_both_locks_back(logs, durability):
+    lock, writer = open_writer(logs, terms_of(logs, durability))
+    writer.close()
+    os.close(lock)
+    threads = threading.active_count()
+    for refused_by in ({"origin": "example.org/log/w1"}, {"segment_bytes": -1}):
+        with pytest.raises((StoreDown, TypeError)):
+            open_slot(
+                logs.slot,
+                **({"origin": ORIGIN, "segment_bytes": 1 << 20} | refused_by),
+                signer=logs.key,
+                opened={"program": object()} if "segment_bytes" in refused_by else {},
+                segment_seconds=3600,
+                terms=terms_of(logs, durability),
+            )
+    for directory in (logs.slot, second_of(logs)):
+        os.close(claim(directory))
+    assert threading.active_count() <= threads + 1
 
 
 # -- two directories at once
