@@ -19,7 +19,7 @@ from gateway.runtime import telemetry
 from gateway.runtime.gateway import Gateway
 from gateway.runtime.metrics import Metrics
 from gateway.runtime.reload import load_directory
-from gateway.runtime.services import Services
+from gateway.runtime.services import Services, open_people
 from gateway.runtime.settings import Listener
 from gateway.stores.consent import SqliteConsentStore
 from gateway.stores.keyfile import load_keyring
@@ -27,8 +27,10 @@ from gateway.stores.keyfile import load_keyring
 
 async def serve(rules: Path, state: Path, port: int) -> None:
     policy, _ = load_directory(rules)
+    keys = load_keyring(state)
     services = Services(
-        keys=load_keyring(state),
+        keys=keys,
+        people=open_people(state, keys),
         consent=SqliteConsentStore(state / "consent.sqlite"),
         ledger=None,
         metrics=Metrics(),

@@ -2,10 +2,12 @@
 
 import csv
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TypeAlias
 
 import msgspec
 
+from gateway.audit.export_events import to_cloudevents, to_ocsf
 from gateway.audit.reading import Entry
 
 _RECORD_COLUMNS = (
@@ -50,6 +52,16 @@ def to_csv(entries: Iterable[Entry]) -> Iterator[str]:
         start = [entry.origin, entry.index, entry.leaf, *(record.get(name) for name in _RECORD_COLUMNS)]
         for field in record.get("fields") or [{}]:
             yield _row([*start, *(field.get(name) for name in _FIELD_COLUMNS)])
+
+
+LineForm: TypeAlias = Callable[[Iterable[Entry]], Iterator[str]]
+LINE_FORMS: Mapping[str, LineForm] = {
+    "jsonl": to_jsonl,
+    "csv": to_csv,
+    "ocsf": to_ocsf,
+    "cloudevents": to_cloudevents,
+}
+"""Forms that are text, by the name that `audit export --format` gives them."""
 
 
 def _row(cells: Iterable[object]) -> str:

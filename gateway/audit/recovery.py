@@ -87,7 +87,7 @@ def recover(directories: Sequence[Path], origin: str, signers: Sequence[Signer])
         raise refuse("the slot has a key but no signed group: its log was removed")
     signer = next((each for each in signers if each.vkey == (chain.vkey or signers[0].vkey)), None)
     if signer is None:
-        raise refuse("the slot's log was signed with another key")
+        raise refuse("the slot's log was signed with another key; if `keys rotate` was cut off, run it again")
     for path, tail, data in chain.torn:
         _set_aside(path, tail, data)
     for path, length in chain.filled:
@@ -133,7 +133,7 @@ def _check_key(directories: Sequence[Path], signers: Sequence[Signer]) -> None:
     for directory in directories:
         path = directory / KEY_FILE
         if path.exists() and path.read_bytes().rstrip(b"\n").rpartition(b"\n")[2] not in known:
-            raise refuse("the slot's log was signed with another key")
+            raise refuse("the slot's log was signed with another key; if `keys rotate` was cut off, run it again")
 
 
 def _segments(directories: Sequence[Path]) -> list[_Segment]:

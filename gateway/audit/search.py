@@ -1,16 +1,23 @@
-"""Find records by who, where, what, why and when."""
+"""Find records by who, where, what, why and when, by reading the log itself."""
 
 import re
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
+from typing import Any, Literal, Self, TypeAlias, get_args
 
 import msgspec
 
-from gateway.audit.reading import Entry, newest_first
+from gateway.audit.reading import Entry, Head, head_of, newest_first
+from gateway.model.words import Kind
 
 _PLAIN = re.compile(r"[A-Za-z0-9 ._:*-]+")
+
+Group: TypeAlias = Literal["recipient", "route", "kind", "purpose", "class"]
+GROUPS: tuple[Group, ...] = get_args(Group)
+"""What records can be counted by."""
 
 
 class Query(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,6 +37,40 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
     limit: int | None = None
 
 
+class Counts(msgspec.Struct):
+    """How many records match; `values` says how many of them hold each value, the most frequent first."""
+
+    records: int
+    values: dict[str, int]
+
+    @classmethod
+    def of(cls, records: int, values: Counter[str]) -> Self:
+        return cls(records, dict(sorted(values.items(), key=lambda item: (-item[1], item[0]))))
+
+
+class Scan:
+    """Answers by reading every line of the log: slow, and in need of nothing but the log."""
+
+    def __init__(self, slots: list[Path]) -> None:
+        self._slots = {slot.name: slot for slot in slots}
+
+    def search(self, query: Query) -> Iterator[Entry]:
+        """As `search`."""
+        return search(list(self._slots.values()), query)
+
+    def count(self, query: Query, by: Group | None = None) -> Counts:
+        """Count what matches, whatever `query.limit` says; by "" is counted what says nothing of it."""
+        records, values = 0, Counter[str]()
+        for entry in search(list(self._slots.values()), msgspec.structs.replace(query, limit=None)):
+            records += 1
+            values.update(values_of(entry.record, query, by))
+        return Counts.of(records, values)
+
+    def head(self, entry: Entry) -> Head | None:
+        """The first checkpoint that covers the entry."""
+        return head_of(self._slots[entry.slot], entry)
+
+
 def search(slots: list[Path], query: Query) -> Iterator[Entry]:
     """Matching records, newest first."""
     # A record that matches holds each of these as a whole JSON string.
@@ -44,28 +85,56 @@ def search(slots: list[Path], query: Query) -> Iterator[Entry]:
 
 def matches(entry: Entry, query: Query) -> bool:
     record = entry.record
-    for key in ("subject", "recipient", "route", "kind", "direction", "request"):
+    for key in ("subject", "request"):
         wanted = getattr(query, key)
         if wanted and record.get(key) != wanted:
             return False
     time = record.get("time", "")
     if (query.since and time < query.since) or (query.until and time >= query.until):
         return False
-    return _matches_fields(record.get("fields") or [], record.get("reason"), query)
+    return says(record, query)
 
 
-def _matches_fields(fields: list[dict[str, object]], reason: object, query: Query) -> bool:
-    """Class, purpose and reason have to meet in one field; a reason may also be the record's own."""
+def says(record: Mapping[str, Any], query: Query) -> bool:
+    """Whether route, recipient, kind, direction and fields are those asked for: all that many records share.
+
+    The heads of every minute are found only by their kind.
+    """
+    if not query.kind and record.get("kind") == Kind.HEADS:
+        return False
+    for key in ("recipient", "route", "kind", "direction"):
+        wanted = getattr(query, key)
+        if wanted and record.get(key) != wanted:
+            return False
     if not (query.data_class or query.purpose or query.reason):
         return True
-    for field in fields:
+    if any(True for _ in _fields(record, query)):
+        return True
+    return not (query.data_class or query.purpose) and record.get("reason") == query.reason
+
+
+def values_of(record: Mapping[str, Any], query: Query, by: Group | None) -> set[str]:
+    """Under which values a matching record is counted; of its fields those that match are looked at."""
+    if by is None:
+        return set()
+    if by in ("purpose", "class"):
+        return {_word(field.get(by)) for field in _fields(record, query)} or {""}
+    return {_word(record.get(by))}
+
+
+def _word(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _fields(record: Mapping[str, Any], query: Query) -> Iterator[Mapping[str, Any]]:
+    """Class, purpose and reason have to meet in one field; a reason may also be the record's own."""
+    for field in record.get("fields") or ():
         if (
-            _is_class(str(field.get("class") or ""), query.data_class)
+            _is_class(_word(field.get("class")), query.data_class)
             and query.purpose in ("", field.get("purpose"))
-            and query.reason in ("", field.get("reason"), reason)
+            and query.reason in ("", field.get("reason"), record.get("reason"))
         ):
-            return True
-    return not (query.data_class or query.purpose) and reason == query.reason
+            yield field
 
 
 def _is_class(found: str, wanted: str) -> bool:

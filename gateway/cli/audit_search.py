@@ -8,14 +8,16 @@ import click
 from rich.table import Table
 from rich.text import Text
 
-from gateway.audit.export import to_csv, to_jsonl
-from gateway.audit.reading import Entry, Head, find_index, head_of
-from gateway.audit.search import Query, search
+from gateway.audit.heads import ANCHOR_SLOT
+from gateway.audit.index import Index
+from gateway.audit.reading import Entry, Head, find_index
+from gateway.audit.search import GROUPS, Counts, Group, Query, Scan
+from gateway.cli.audit_index import answer
 from gateway.cli.audit_options import AS_JSON, STATE, Decorator, Moment, slots
 from gateway.cli.audit_text import cells, print_entry
 from gateway.cli.output import console, fail, print_json, printable
+from gateway.cli.subject_options import NOBODY, handle_of
 from gateway.crypto.keyring import is_subject_handle
-from gateway.stores.keyfile import load_keyring
 
 _FILTERS: tuple[Decorator, ...] = (
     click.option("--subject", default="", help="A person: the identifier, the handle, or - for standard input."),
@@ -24,7 +26,7 @@ _FILTERS: tuple[Decorator, ...] = (
     click.option("--class", "data_class", default="", help="A data class, with those below it."),
     click.option("--purpose", default="", help="What for."),
     click.option("--reason", default="", help="Reason of a field or of the whole message."),
-    click.option("--kind", default="", help="Kind of record, such as disclose or refuse."),
+    click.option("--kind", default="", help="Kind of record, such as disclose or refuse; heads only if asked for."),
     click.option("--direction", default="", type=click.Choice(["", "request", "response"]), help="Which way."),
     click.option("--request", default="", help="A request id."),
     click.option("--since", type=Moment(), help="Not before this time (UTC without an offset)."),
@@ -32,7 +34,8 @@ _FILTERS: tuple[Decorator, ...] = (
 )
 
 
-def _filters(function: Callable[..., None]) -> Callable[..., None]:
+def filters(function: Callable[..., None]) -> Callable[..., None]:
+    """The options that say which records are meant; `query_of` takes their values."""
     for option in reversed(_FILTERS):
         function = option(function)
     return function
@@ -40,14 +43,23 @@ def _filters(function: Callable[..., None]) -> Callable[..., None]:
 
 @click.command("search")
 @STATE
-@_filters
+@filters
 @click.option("--limit", default=50, type=click.IntRange(min=1), show_default=True, help="At most so many.")
+@click.option("--count", "only_count", is_flag=True, help="Say how many there are, without a limit.")
+@click.option("--by", type=click.Choice(GROUPS), help="Count for each of these.")
 @AS_JSON
-def search_command(state: Path, limit: int, as_json: bool, **filters: str | None) -> None:
-    """List records, the newest first."""
-    found = search(slots(state, as_json), _query(state, filters, limit))
+def search_command(
+    *, state: Path, limit: int, only_count: bool, by: Group | None, as_json: bool, **wanted: str | None
+) -> None:
+    """List records, the newest first, or count them."""
+    query = query_of(state, wanted, limit)
+    if only_count or by is not None:
+        counts = answer(state, as_json, lambda finder: finder.count(query, by))
+        _print_counts(counts, by, as_json=as_json)
+        return
+    found = answer(state, as_json, lambda finder: list(finder.search(query)))
     if as_json:
-        print_json(list(found))
+        print_json(found)
         return
     table = Table(box=None, pad_edge=False)
     for title in ("time", "slot", "index", "kind", "route", "recipient", "subject", "what", "request"):
@@ -60,6 +72,20 @@ def search_command(state: Path, limit: int, as_json: bool, **filters: str | None
         console.print("no record matches")
 
 
+def _print_counts(counts: Counts, by: Group | None, *, as_json: bool) -> None:
+    if as_json:
+        print_json({"records": counts.records} | ({"by": by, "values": counts.values} if by else {}))
+        return
+    if by is not None and counts.values:
+        table = Table(box=None, pad_edge=False)
+        table.add_column(by, overflow="fold")
+        table.add_column("records", justify="right")
+        for value, records in counts.values.items():
+            table.add_row(Text(printable(value or "-")), Text(str(records)))
+        console.print(table)
+    console.print(f"{counts.records} {'record' if counts.records == 1 else 'records'} in all")
+
+
 @click.command("show")
 @click.argument("what", metavar="INDEX|REQUEST-ID")
 @STATE
@@ -67,7 +93,7 @@ def search_command(state: Path, limit: int, as_json: bool, **filters: str | None
 @AS_JSON
 def show_command(what: str, state: Path, slot: str, as_json: bool) -> None:
     """Show one record, or all of one request, in full, with the checkpoint that covers it."""
-    logs = [path for path in slots(state, as_json) if slot in ("", path.name)]
+    logs = [path for path in slots(state, as_json) if path.name == slot or (not slot and path.name != ANCHOR_SLOT)]
     if not logs:
         fail("there is no such slot", as_json=as_json)
     if what.isdecimal() and len(what) < 17:
@@ -76,9 +102,8 @@ def show_command(what: str, state: Path, slot: str, as_json: bool) -> None:
         one = find_index(logs[0], int(what))
         found: list[tuple[Entry, Head | None]] = [one] if one else []
     else:
-        by_name = {path.name: path for path in logs}
-        entries = sorted(search(logs, Query(request=what)), key=lambda entry: (entry.slot, entry.index))
-        found = [(entry, head_of(by_name[entry.slot], entry)) for entry in entries]
+        names = {path.name for path in logs}
+        found = answer(state, as_json, lambda finder: _request(finder, what, names))
     if not found:
         fail("there is no such record", as_json=as_json)
     if as_json:
@@ -88,32 +113,17 @@ def show_command(what: str, state: Path, slot: str, as_json: bool) -> None:
         print_entry(entry, head)
 
 
-@click.command("export")
-@STATE
-@_filters
-@click.option("--format", "form", default="jsonl", type=click.Choice(["jsonl", "csv"]), show_default=True, help="Form.")
-@click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="File instead of standard output.")
-@click.option("--json", "as_json", is_flag=True, help="The same as --format jsonl.")
-def export_command(state: Path, form: str, output: Path | None, as_json: bool, **filters: str | None) -> None:
-    """Copy records to another form, the newest first; each row keeps origin, index and leaf hash."""
-    found = search(slots(state, as_json), _query(state, filters, None))
-    rows = to_csv(found) if form == "csv" and not as_json else to_jsonl(found)
-    if output is None:
-        for row in rows:
-            click.echo(row, nl=False)
-        return
-    with output.open("w", encoding="utf-8", newline="") as file:
-        file.writelines(rows)
+def _request(finder: Index | Scan, request: str, slots: set[str]) -> list[tuple[Entry, Head | None]]:
+    entries = (entry for entry in finder.search(Query(request=request)) if entry.slot in slots)
+    return [(entry, finder.head(entry)) for entry in sorted(entries, key=lambda entry: (entry.slot, entry.index))]
 
 
-def _query(state: Path, filters: dict[str, str | None], limit: int | None) -> Query:
-    wanted = {name: value or "" for name, value in filters.items()}
+def query_of(state: Path, given: dict[str, str | None], limit: int | None) -> Query:
+    """What the options of `filters` ask for. Ends the command where the subject cannot be one."""
+    wanted = {name: value or "" for name, value in given.items()}
     subject = wanted.pop("subject")
     if subject == "-":
         subject = sys.stdin.readline().strip()
     if subject and not is_subject_handle(subject):
-        try:
-            subject = load_keyring(state).subject_handle(subject)
-        except ValueError as problem:
-            raise click.BadParameter(str(problem), param_hint="--subject") from None
+        subject = handle_of(state, subject) or NOBODY
     return Query(subject=subject, limit=limit, **wanted)

@@ -6,7 +6,6 @@ or printed. A withdrawal counts for the next request in every worker.
 
 import functools
 import re
-import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,8 +17,10 @@ from rich.text import Text
 
 from gateway.cli.known_names import spelling_warning
 from gateway.cli.output import console, errors, print_json, printable
+from gateway.cli.subject_options import WAIT, handle_of, read_identifier
 from gateway.model.facts import SubjectState
 from gateway.model.words import ConsentStatus
+from gateway.runtime.erasure import open_subjects
 from gateway.stores.consent import SqliteConsentStore
 from gateway.stores.event import ANY_RECIPIENT, MICROSECONDS, ConsentEvent, new_event_id, now_microseconds
 from gateway.stores.fold import fold, moment_after
@@ -30,7 +31,6 @@ _NAME = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*")
 _ALL = "*"
 _DAY = 24 * 3600 * MICROSECONDS
 _MOST_DAYS = 36_500
-_WAIT = 10.0  # seconds for a lock: nobody's request waits for a command
 _COLOURS = {ConsentStatus.GIVEN: "green", ConsentStatus.UNKNOWN: "dim"}
 _ENDED = (ConsentStatus.WITHDRAWN, ConsentStatus.REFUSED, ConsentStatus.OBJECTED, ConsentStatus.RESTRICTED)
 
@@ -55,16 +55,21 @@ _AS_JSON: _Decorator = click.option("--json", "as_json", is_flag=True, help="Pri
 
 
 def _person(function: Callable[..., None]) -> Callable[..., None]:
-    """Give the command `--state`, `--subject` and `--json`; it is called with the person's handle."""
+    """Give the command `--state`, `--subject` and `--json`; it is called with the person's handle.
+
+    What they decide is kept, so whoever has no key gets one.
+    """
 
     @functools.wraps(function)
     def wrapped(state: Path, subject: str, **others: Any) -> None:
-        # Arguments show in the process list; standard input does not.
-        identifier = sys.stdin.readline() if subject == "-" else subject
+        identifier = read_identifier(subject)
+        store = open_subjects(state, load_keyring(state), busy_timeout=WAIT)
         try:
-            handle = load_keyring(state).subject_handle(identifier)
+            handle = store.handle(identifier)
         except ValueError as problem:
             raise click.BadParameter(str(problem), param_hint="--subject") from None
+        finally:
+            store.close()
         function(state=state, subject=handle, **others)
 
     return _STATE(_SUBJECT(_AS_JSON(wrapped)))
@@ -118,10 +123,22 @@ def refuse(*, state: Path, subject: str, purpose: str, recipient: str, as_json: 
 
 
 @command.command()
-@_person
-def show(*, state: Path, subject: str, as_json: bool) -> None:
+@_STATE
+@_SUBJECT
+@_AS_JSON
+def show(state: Path, subject: str, as_json: bool) -> None:
     """Show the person's standing towards each purpose, and every event that led there."""
-    store = SqliteConsentStore(_path(state), busy_timeout=_WAIT)
+    handle = handle_of(state, read_identifier(subject))
+    if handle is not None:
+        _show(state, handle, as_json=as_json)
+    elif as_json:
+        print_json({"subject": None, "standings": [], "history": []})
+    else:
+        console.print("nothing is recorded")
+
+
+def _show(state: Path, subject: str, *, as_json: bool) -> None:
+    store = SqliteConsentStore(_path(state), busy_timeout=WAIT)
     try:
         standings, history = store.state(subject), store.history(subject)
     finally:
@@ -149,7 +166,7 @@ def _record(
     as_json: bool,
     valid_days: int | None = None,
 ) -> None:
-    store = SqliteConsentStore(_path(state), busy_timeout=_WAIT)
+    store = SqliteConsentStore(_path(state), busy_timeout=WAIT)
     try:
         history = store.history(subject)
         at = moment_after(history, now_microseconds())

@@ -12,6 +12,7 @@ from gateway.audit.reading import Entry, slots_of
 from gateway.audit.search import Query, search
 from gateway.cli.demo_stage import Stage
 from gateway.model.words import ConsentStatus
+from gateway.runtime.erasure import open_subjects
 from gateway.stores.consent import SqliteConsentStore
 from gateway.stores.event import ConsentEvent, new_event_id, now_microseconds
 from gateway.stores.fold import moment_after
@@ -92,7 +93,11 @@ class Director:
 
     def _consent(self, purpose: str, status: ConsentStatus) -> None:
         state = self._stage.state
-        subject = load_keyring(state).subject_handle(ADA)
+        people = open_subjects(state, load_keyring(state))
+        try:
+            subject = people.handle(ADA)
+        finally:
+            people.close()
         store = SqliteConsentStore(state / "consent.sqlite")
         try:
             at = moment_after(store.history(subject), now_microseconds())

@@ -1,6 +1,7 @@
 """`privacy-gateway explain`: what the rules do to one request, and why, from the engine's own trace."""
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from gateway.engine.step import Refuse, Send
 from gateway.engine.trial import GivenFacts, Trial, step_record, steps_of, try_exchange
 from gateway.model.action import action_name
 from gateway.model.words import ConsentStatus, Direction
+from gateway.policy.policy import FieldRule
 
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 
@@ -85,11 +87,12 @@ def explanation(trial: Trial, capture: Capture, response: tuple[Any, bytes] | No
     }
     originals = {Direction.REQUEST: capture.body, Direction.RESPONSE: response[1] if response else b""}
     for direction, step in steps_of(trial):
-        found[direction.value] = {**_step(step, originals[direction]), "record": step_record(trial, step)}
+        rules = route.section(direction).fields if route else ()
+        found[direction.value] = {**_step(step, rules, originals[direction]), "record": step_record(trial, step)}
     return found
 
 
-def _step(step: Send | Refuse, original: bytes) -> dict[str, object]:
+def _step(step: Send | Refuse, rules: Sequence[FieldRule], original: bytes) -> dict[str, object]:
     verdicts = [
         {
             "address": each.rule.address.text,
@@ -99,9 +102,9 @@ def _step(step: Send | Refuse, original: bytes) -> dict[str, object]:
             "action": action_name(each.action),
             "reason": each.reason,
             "count": count,
-            "rule": f"{each.rule.place.file}:{each.rule.place.line}",
+            "rule": f"{rule.place.file}:{rule.place.line}",
         }
-        for each, count in zip(step.decision.plan.verdicts, step.counts.fields, strict=True)
+        for each, rule, count in zip(step.decision.plan.verdicts, rules, step.counts.fields, strict=True)
     ]
     unlisted = {part.value: count for part, count in zip(PART_ORDER, step.counts.unlisted, strict=True) if count}
     if isinstance(step, Refuse):

@@ -40,6 +40,7 @@ VERBS: Mapping[str, Verb] = {
     "diff": Verb("gateway.cli.diff:command", "Show which fields change verdict between two sets of rules."),
     "consent": Verb("gateway.cli.consent:command", "Record and show what a person agreed to."),
     "keys": Verb("gateway.cli.keys:command", "Create the keys of a gateway."),
+    "subject": Verb("gateway.cli.subject:command", "Show what is kept of one person, or erase it."),
     "audit": Verb("gateway.cli.audit:command", "Search, show, verify and export the ledger."),
     "completion": Verb("gateway.cli.main:completion", "Print the completion script for a shell."),
 }

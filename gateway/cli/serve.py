@@ -179,6 +179,7 @@ def _announce(supervisor: "Supervisor", admin: "Listener", *, as_json: bool, tem
     if as_json:
         ready = {
             "admin": _url(admin),
+            "anchors": supervisor.anchors,
             "listeners": addresses,
             "policy": supervisor.policy,
             "process": os.getpid(),
@@ -198,6 +199,7 @@ def _announce(supervisor: "Supervisor", admin: "Listener", *, as_json: bool, tem
         console.print(f"rules      {settings.rules}: digest {supervisor.policy}")
     console.print(f"state      {settings.state}{' (removed at the end; --state DIR keeps one)' if temporary else ''}")
     console.print(f"workers    {settings.workers}")
+    console.print(f"anchors    {', '.join(supervisor.anchors) or 'none: nothing outside this machine keeps heads'}")
     console.print("Ctrl-C or SIGTERM drains and stops; a changed file or SIGHUP reloads.")
 
 

@@ -1,8 +1,12 @@
-"""The root key and everything derived from it: subject handles and one key for each scope.
+"""The root key, everything derived from it, and the handles of people.
 
 A scope is label x recipient x class x epoch. Keys of different scopes are independent, so two
-recipients cannot join what they hold, and a new key id ends all joins with the old one. Subject
-handles do not carry the key id: consent given in one epoch has to be found in the next.
+recipients cannot join what they hold, and a new key id ends all joins with the old one.
+
+A person has a random key of their own, from which the handle in records and consents is made. The
+root key only leads from an identifier to the place where that key is kept, and wraps it: once the
+key is destroyed, nobody can tell whose handle it was. Handles do not carry the key id: consent given
+in one epoch has to be found in the next.
 """
 
 import base64
@@ -13,8 +17,10 @@ from typing import NoReturn
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.hmac import HMAC
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap, aes_key_wrap
 
 ROOT_KEY_SIZE = 32
+SUBJECT_KEY_SIZE = 32
 _KID = re.compile(r"[0-9]{2}q[1-4][a-z]")
 _HANDLE = re.compile(r"s1\.[A-Za-z0-9_-]{21}[AQgw]")
 _ENCODED_SIZE = 22  # 128 bits in base64url without padding
@@ -32,13 +38,38 @@ def parse_kid(text: str) -> str:
 
 
 def is_subject_handle(text: str) -> bool:
-    """Whether `text` is what `KeyRing.subject_handle` returns, so not an identifier in the clear."""
+    """Whether `text` has the form of `handle_of_key`, so is not an identifier in the clear."""
     return _HANDLE.fullmatch(text) is not None
 
 
 def encode_tag(tag: bytes) -> str:
     """The first 128 bits of a MAC as 22 characters of base64url."""
     return base64.urlsafe_b64encode(tag[:16])[:_ENCODED_SIZE].decode("ascii")
+
+
+def canonical_identifier(identifier: str) -> bytes:
+    """The form of an identifier that tells people apart: NFKC, without outer white space, case folded, UTF-8.
+
+    So `Ann@Shop.Example ` and `ann@shop.example` are one person.
+
+    Raises:
+        ValueError: nothing is left of the identifier, or it holds a lone surrogate.
+    """
+    canonical = unicodedata.normalize("NFKC", identifier).strip().casefold()
+    if not canonical:
+        raise ValueError("an empty identifier names nobody")
+    try:
+        return canonical.encode()
+    except UnicodeEncodeError:
+        # The codec's own text would repeat the identifier.
+        raise ValueError("the identifier is not valid Unicode text") from None
+
+
+def handle_of_key(key: bytes) -> str:
+    """The handle of the person whose key this is: `s1.` and 22 characters of base64url."""
+    mac = HMAC(key, SHA256())
+    mac.update(b"log")
+    return "s1." + encode_tag(mac.finalize())
 
 
 class FieldKey:
@@ -70,7 +101,7 @@ class KeyRing:
         ValueError: the root has another length, or the key id is not well formed.
     """
 
-    __slots__ = ("_fields", "_root", "_subjects", "kid")
+    __slots__ = ("_fields", "_indexes", "_root", "_subjects", "kid")
 
     def __init__(self, root: bytes, kid: str) -> None:
         if len(root) != ROOT_KEY_SIZE:
@@ -78,26 +109,46 @@ class KeyRing:
         self.kid = parse_kid(kid)
         self._root = root
         self._subjects = FieldKey(_derive(root, "subject"), "")
+        self._indexes = FieldKey(_derive(root, "subject-index"), "")
         self._fields: dict[tuple[str, str, str], FieldKey] = {}
 
     def subject_handle(self, identifier: str) -> str:
-        """The stable handle of a person: `s1.` and 22 characters of base64url, not reversible.
-
-        The identifier is compared after NFKC, without outer white space and case folded, so that
-        `Ann@Shop.Example ` and `ann@shop.example` are one person.
+        """A handle that follows from root key and identifier alone, for trials on paper, which keep nothing.
 
         Raises:
-            ValueError: nothing is left of the identifier, or it holds a lone surrogate.
+            ValueError: as `canonical_identifier`.
         """
-        canonical = unicodedata.normalize("NFKC", identifier).strip().casefold()
-        if not canonical:
-            raise ValueError("an empty identifier names nobody")
+        return "s1." + encode_tag(self._subjects.tag(canonical_identifier(identifier)))
+
+    def subject_index(self, identifier: str) -> bytes:
+        """Where a person's key is kept: 16 bytes that tell nobody without the root key who it is.
+
+        Raises:
+            ValueError: as `canonical_identifier`.
+        """
+        return self._indexes.tag(canonical_identifier(identifier))[:16]
+
+    def subject_root(self) -> bytes:
+        """16 bytes by which a store of people knows the root key that it was made under."""
+        return _derive(self._root, "subject-root")[:16]
+
+    def wrap_subject_key(self, index: bytes, key: bytes) -> bytes:
+        """The key of the person at `index` as it is stored: AES-256 key wrap (RFC 3394), 40 bytes.
+
+        Each index has a wrapping key of its own, so a row moved to another index does not open.
+        """
+        return aes_key_wrap(_derive(self._root, "subject-key", index.hex()), key)
+
+    def unwrap_subject_key(self, index: bytes, wrapped: bytes) -> bytes:
+        """The key that `wrap_subject_key` wrapped.
+
+        Raises:
+            ValueError: it was wrapped for another index or under another root key, or is damaged.
+        """
         try:
-            message = canonical.encode()
-        except UnicodeEncodeError:
-            # The codec's own text would repeat the identifier.
-            raise ValueError("the identifier is not valid Unicode text") from None
-        return "s1." + encode_tag(self._subjects.tag(message))
+            return aes_key_unwrap(_derive(self._root, "subject-key", index.hex()), wrapped)
+        except InvalidUnwrap:
+            raise ValueError("the person's key does not open with this root key") from None
 
     def field_key(self, label: str, recipient: str, data_class: str) -> FieldKey:
         """The key of one scope in the present epoch: HKDF-SHA256 (RFC 5869) of the root, kept once derived."""

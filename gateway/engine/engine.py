@@ -1,13 +1,14 @@
 """The engine: one compiled policy with its plans, ready to take requests. No I/O, no clock."""
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 
 from gateway.crypto.keyring import KeyRing
 from gateway.engine.entity import suffix_of
-from gateway.engine.exchange import Exchange
+from gateway.engine.exchange import Exchange, Way
 from gateway.engine.plan import Plans
-from gateway.engine.record import Entry, Moment, bare_entry
+from gateway.engine.record import Entry, Moment, bare_entry, encode
 from gateway.engine.refusals import refusal
+from gateway.engine.treatment import treatment_key, treatment_of
 from gateway.model.errors import Fault, Source, Unreadable
 from gateway.model.limits import Limits
 from gateway.model.message import Refusal, RequestHead, header_values
@@ -27,7 +28,8 @@ class Engine:
         self.limits = limits
         self._keys = keys
         self._suffix = suffix_of(policy.digest)
-        self._plans: dict[str, tuple[Plans, Plans]] = {}
+        self._treated: dict[Hashable, tuple[Plans, Plans]] = {}
+        self._ways: dict[str, Way] = {}
 
     def receive(self, head: RequestHead, request_id: bytes) -> Exchange:
         """Find the route and begin an exchange.
@@ -42,9 +44,8 @@ class Engine:
         if match is None:
             raise Fault(Posture.UNKNOWN_ROUTE, Source.CLIENT, "no rule covers this address")
         self._refuse_other_method(head, match)
-        return Exchange(
-            head, match, request_id, plans=self.plans_of(match.route), limits=self.limits, suffix=self._suffix
-        )
+        way = self._ways.get(match.route.name) or self._way(match.route)
+        return Exchange(head, match, request_id, way=way, limits=self.limits, suffix=self._suffix)
 
     def _refuse_other_method(self, head: RequestHead, match: RouteMatch) -> None:
         """Refuse a request whose header names another method, if rules of another route are for that one."""
@@ -60,15 +61,18 @@ class Engine:
             if other is None or other.route is not match.route:
                 raise Unreadable(Posture.AMBIGUOUS_FRAMING, "a header field names another method than the request")
 
-    def plans_of(self, route: Route) -> tuple[Plans, Plans]:
-        """The plans of a route's two directions, made when the first message asks for them."""
-        plans = self._plans.get(route.name)
+    def _way(self, route: Route) -> Way:
+        """Made when the first message of the route comes; alike routes share their plans."""
+        key = treatment_key(route)
+        plans = self._treated.get(key)
         if plans is None:
-            plans = self._plans[route.name] = (
-                Plans(self.policy, route, Direction.REQUEST, self._keys),
-                Plans(self.policy, route, Direction.RESPONSE, self._keys),
+            alike = treatment_of(route)
+            plans = self._treated[key] = (
+                Plans(self.policy, alike, Direction.REQUEST, self._keys),
+                Plans(self.policy, alike, Direction.RESPONSE, self._keys),
             )
-        return plans
+        way = self._ways[route.name] = Way(encode(route.name), *plans)
+        return way
 
     def refuse(
         self, code: str, moment: Moment, *, exchange: Exchange | None, direction: Direction, close: bool = False

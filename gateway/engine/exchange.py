@@ -46,12 +46,23 @@ _DERIVED_AT_MOST = 32
 """Routes that one connection asks with the same header fields, for which the outcome is kept."""
 
 
+class Way(msgspec.Struct, frozen=True, gc=False):
+    """A route as the engine runs it: its name as JSON, and the plans of its two directions."""
+
+    name: bytes
+    request: Plans
+    response: Plans
+
+
 class Exchange:
-    """The life of one request and its answer; see the module's text for the order of calls."""
+    """The life of one request and its answer; see the module's text for the order of calls.
+
+    `name` is that of the route as JSON, as records have it.
+    """
 
     __slots__ = (
-        "_content", "_limits", "_passed_over", "_response", "_suffix", "head", "match", "observes", "request_id",
-        "request_plans", "response_plans", "route", "subject",
+        "_content", "_limits", "_passed_over", "_response", "_suffix", "head", "match", "name", "observes",
+        "request_id", "request_plans", "response_plans", "subject", "treatment",
     )  # fmt: skip
 
     def __init__(
@@ -60,22 +71,29 @@ class Exchange:
         match: RouteMatch,
         request_id: bytes,
         *,
-        plans: tuple[Plans, Plans],
+        way: Way,
         limits: Limits,
         suffix: bytes,
     ) -> None:
         self.head = head
         self.match = match
-        self.route: Route = match.route
         self.request_id = request_id
-        self.request_plans, self.response_plans = plans
+        self.name = way.name
+        self.request_plans = way.request
+        self.response_plans = way.response
+        self.treatment: Route = way.request.route
         self._limits = limits
         self._suffix = suffix
-        self.observes = self.route.mode is Mode.OBSERVE
+        self.observes = self.treatment.mode is Mode.OBSERVE
         self._content: Content | bytes | None = None
         self._passed_over = ""
         self._response: ResponseHead | None = None
         self.subject: str | None = None
+
+    @property
+    def route(self) -> Route:
+        """The route as it stands in the rules; what is done is in `treatment`, which alike routes share."""
+        return self.match.route
 
     @property
     def content(self) -> Content | bytes | None:
@@ -87,13 +105,13 @@ class Exchange:
         """Whether a rule, or the search for the person, reads the body of this request."""
         if not self.head.has_body:
             return False
-        subject = self.route.subject
+        subject = self.treatment.subject
         return self.request_plans.reads_body or (subject is not None and subject.place in BODY_PLACES)
 
     @property
     def takes_parts(self) -> bool:
         """See `reading.takes_parts`."""
-        return takes_parts(self.route, self.head.headers)
+        return takes_parts(self.treatment, self.head.headers)
 
     def may_stream_parts(self, facts: Facts) -> bool:
         """Whether nothing that the form holds can refuse it; by then its beginning would be gone."""
@@ -107,7 +125,7 @@ class Exchange:
         """
         if not (self.response_plans.reads_body and may_have_content(self.head.method, head)):
             return False
-        if streams_events(self.route, head.headers):
+        if streams_events(self.treatment, head.headers):
             return False
         if not self.observes and is_partial(head):
             raise Unreadable(Posture.UNPARSABLE_BODY, "the answer holds only a part of the document")
@@ -127,7 +145,7 @@ class Exchange:
             self._content = self._open(self.head.headers, body)
         elif body is None and self.observes and self.reads_request_body:
             self._passed_over = Posture.OVER_SIZE
-        address = self.route.subject
+        address = self.treatment.subject
         if address is None:
             return None
         try:
@@ -147,7 +165,7 @@ class Exchange:
             self._content = self._open(head.headers, body)
         elif body is None and may_have_content(self.head.method, head):
             # The adapter lets it stream past the rules: events, or an observed body over the limit.
-            self._passed_over = EVENT_STREAM if streams_events(self.route, head.headers) else Posture.OVER_SIZE
+            self._passed_over = EVENT_STREAM if streams_events(self.treatment, head.headers) else Posture.OVER_SIZE
 
     def decide_request(self, facts: Facts, *, strip: bool = False) -> Step:
         """What becomes of the request under these facts; `strip` lets nothing personal pass."""
@@ -204,6 +222,7 @@ class Exchange:
             moment,
             step.counts,
             method=self.head.method.encode(),
+            route=self.name,
             subject=self.subject,
             events=step.decision.events,
             kind=Kind.REFUSE if refused else None,
@@ -212,7 +231,7 @@ class Exchange:
         )
 
     def _open(self, headers: HeaderPairs, body: bytes) -> Content | bytes:
-        collapse = self.route.postures[Posture.DUPLICATE_KEY] == "collapse"
+        collapse = self.treatment.postures[Posture.DUPLICATE_KEY] == "collapse"
         try:
             return Content(body, open_body(headers, body, self._limits, collapse_duplicates=collapse))
         except Unreadable as doubt:
@@ -223,7 +242,7 @@ class Exchange:
         if self.observes:
             self._passed_over = doubt.posture
             return body
-        if self.route.postures[doubt.posture] != "drop":
+        if self.treatment.postures[doubt.posture] != "drop":
             raise doubt
         self._passed_over = doubt.posture
         return b""
@@ -294,4 +313,4 @@ class Exchange:
         return Refuse(answer, decision, counts, reason)
 
     def _needs_record(self, counts: Counts) -> bool:
-        return counts.personal or bool(self._passed_over) or self.route.record_always
+        return counts.personal or bool(self._passed_over) or self.treatment.record_always

@@ -85,11 +85,11 @@ def all_rules(policy: Policy) -> list[Rule]:
 
 
 def _reached(trial: Trial) -> Iterable[Rule]:
+    name = trial.exchange.route.name if trial.exchange is not None else ""
     for direction, step in steps_of(trial):
-        plan = step.decision.plan
-        for found, count in zip(plan.verdicts, step.counts.fields, strict=True):
+        for found, count in zip(step.decision.plan.verdicts, step.counts.fields, strict=True):
             if count:
-                yield plan.route.name, direction.value, found.rule.address.text
+                yield name, direction.value, found.rule.address.text
 
 
 def _compare(expect: Expectation, trial: Trial, direction: Direction, sent: CaseMessage) -> Iterable[Difference]:

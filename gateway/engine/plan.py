@@ -82,7 +82,10 @@ class Decision(msgspec.Struct, frozen=True):
 
 
 class Plans:
-    """The memo of plans for one direction of one route; `constant` is the decision that no fact can change."""
+    """The memo of plans for one direction of routes that are treated alike (see `treatment.py`).
+
+    `constant` is the decision that no fact can change.
+    """
 
     def __init__(self, policy: Policy, route: Route, direction: Direction, keys: KeyRing) -> None:
         self.policy = policy

@@ -69,9 +69,8 @@ class RecordTemplate:
         collects = direction is Direction.REQUEST and recipient.role is Role.CONTROLLER
         self.kind = Kind.COLLECT if collects else Kind.DISCLOSE
         self._memo: dict[tuple[tuple[int, ...], tuple[int, int, int, int]], Counts] = {}
-        fixed = _after(digest, route.mode, recipient.name, route.name)
+        fixed = _after(digest, route.mode, recipient.name)
         self._after = {kind: fixed % (b'"%b"' % kind.encode()) for kind in (self.kind, Kind.REFUSE)}
-        self.route = route
 
     def counts(self, fields: tuple[int, ...], unlisted: tuple[int, int, int, int] = (0, 0, 0, 0)) -> Counts:
         """The counts of one message with all that follows from them; the same counts are worked out once."""
@@ -90,6 +89,7 @@ class RecordTemplate:
         counts: Counts,
         *,
         method: bytes,
+        route: bytes,
         subject: str | None,
         caller: str = "anonymous",
         events: tuple[str, ...] = (),
@@ -97,12 +97,16 @@ class RecordTemplate:
         reason: str = "",
         status: int = 0,
     ) -> Entry:
-        """One record; `kind` overrides the plan's own (for refusals), `reason` says why."""
+        """One record; `kind` overrides the plan's own (for refusals), `reason` says why.
+
+        `route` is the name of the route as JSON: routes that say the same share one template.
+        """
         before = b'{"caller":%b,"consent":%b,%b' % (_text(caller), encode(events) if events else b"[]", counts.text)
         after = self._after[kind or self.kind] % (
             method,
             b'"reason":"%b",' % reason.encode() if reason else b"",
             moment.request_id,
+            route,
             moment.salt,
             b'"status":%d,' % status if status else b"",
             b"null" if subject is None else b'"%b"' % subject.encode(),
@@ -118,20 +122,12 @@ class RecordTemplate:
         return b'"direction":"%b","fields":%b,' % (self._direction.encode(), encode(met))
 
 
-def _after(digest: str, mode: Mode, recipient: str, route: str) -> bytes:
-    """A template with holes, in order: kind | method, reason, request, salt, status, subject, time."""
-
-    def fixed(text: str) -> bytes:
-        return encode(text).replace(b"%", b"%%%%")
-
+def _after(digest: str, mode: Mode, recipient: str) -> bytes:
+    """A template with holes, in order: kind | method, reason, request, route, salt, status, subject, time."""
+    name = encode(recipient).replace(b"%", b"%%%%")
     return (
-        b'"kind":%%b,"method":"%%%%b","mode":"%b","policy":"%b",%%%%b"recipient":%b,"request":"%%%%b","route":%b,'
-        % (
-            mode.encode(),
-            digest.encode(),
-            fixed(recipient),
-            fixed(route),
-        )
+        b'"kind":%%b,"method":"%%%%b","mode":"%b","policy":"%b",%%%%b"recipient":%b,"request":"%%%%b","route":%%%%b,'
+        % (mode.encode(), digest.encode(), name)
         + b'"salt":"%%b",%%b"subject":%%b,"time":"%%b","version":1}'
     )
 

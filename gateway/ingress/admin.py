@@ -11,6 +11,7 @@ from aiohttp import web
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
 
 from gateway.ingress.condition import Condition
+from gateway.runtime.anchoring import AnchoringStatus
 from gateway.runtime.metrics import CONTENT_TYPE, PREFIX, render
 from gateway.runtime.settings import Listener
 
@@ -79,7 +80,11 @@ def _readiness(condition: Condition) -> dict[str, object]:
         else {"answers": True, "consent": status.consent, "ledger": status.ledger, "policy": status.policy}
         for slot, status in condition.workers.items()
     }
-    return {"policy": condition.policy, "ready": condition.ready, "workers": workers}
+    anchors = {
+        each.name: {"contradicts": each.contradicts, "current": each.current, "why": each.why}
+        for each in condition.anchoring.anchors
+    }
+    return {"anchors": anchors, "policy": condition.policy, "ready": condition.ready, "workers": workers}
 
 
 def _process_metrics(condition: Condition) -> Iterator[Metric]:
@@ -100,3 +105,23 @@ def _process_metrics(condition: Condition) -> Iterator[Metric]:
         reloads.add_metric([outcome], count)
     yield reloads
     yield InfoMetricFamily(PREFIX + "policy", "The policy in force", value={"digest": condition.policy})
+    yield from _anchor_metrics(condition.anchoring)
+
+
+def _anchor_metrics(anchoring: AnchoringStatus) -> Iterator[Metric]:
+    age = "Seconds since the heads of all logs were last made durable"
+    yield GaugeMetricFamily(PREFIX + "heads_age_seconds", age, value=anchoring.heads_age)
+    kept = GaugeMetricFamily(PREFIX + "anchor_kept_timestamp_seconds", "When the anchor last kept a head", labels=_BY)
+    failed = GaugeMetricFamily(PREFIX + "anchor_failed_timestamp_seconds", "When it last failed to", labels=_BY)
+    failures = CounterMetricFamily(PREFIX + "anchor_failures", "Heads that the anchor did not keep", labels=_BY)
+    known = "Whether the anchor knows another history than this ledger's"
+    contradicts = GaugeMetricFamily(PREFIX + "anchor_contradicts", known, labels=_BY)
+    for each in anchoring.anchors:
+        kept.add_metric([each.name], each.kept)
+        failed.add_metric([each.name], each.failed)
+        failures.add_metric([each.name], each.failures)
+        contradicts.add_metric([each.name], each.contradicts)
+    yield from (kept, failed, failures, contradicts)
+
+
+_BY = ["anchor"]

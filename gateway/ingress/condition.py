@@ -3,6 +3,7 @@
 import msgspec
 
 from gateway.ingress.control import Status
+from gateway.runtime.anchoring import AnchoringStatus
 from gateway.runtime.metrics import Snapshot
 
 
@@ -14,10 +15,14 @@ class Condition(msgspec.Struct, frozen=True):
     restarts: int
     reloads: dict[str, int]
     metrics: Snapshot
+    anchoring: AnchoringStatus = AnchoringStatus(0.0, ())
 
     @property
     def ready(self) -> bool:
-        """Whether every worker runs the policy in force with a ledger and consent store that answer."""
+        """Whether every worker runs the policy in force with a ledger and consent store that answer.
+
+        Anchors have no say: what they keep late is recorded in time.
+        """
         return bool(self.workers) and all(
             status is not None and status.ledger and status.consent and status.policy == self.policy
             for status in self.workers.values()

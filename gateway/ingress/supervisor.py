@@ -1,8 +1,9 @@
 """The parent of all workers: starts them, keeps them alive, tells them what is in force, stops them.
 
-It handles no traffic and opens no store. A reload is all or nothing: rules are compiled here first,
-and settings take effect by a complete new set of workers that are ready before the old ones drain.
-Whatever fails is logged with its diagnostics, and the last good state stays.
+It handles no traffic. Of the stores it opens only the log of heads (`runtime/anchoring.py`). A reload is
+all or nothing: rules are compiled here first, and settings take effect by a complete new set of workers
+that are ready before the old ones drain. Whatever fails is logged with its diagnostics, and the last
+good state stays.
 """
 
 import asyncio
@@ -21,6 +22,7 @@ from gateway.ingress.reservation import Reservation, StartupError, claim_state
 from gateway.ingress.seat import Seat
 from gateway.model.errors import ConfigError, Diagnostic, Severity, StoreDown
 from gateway.policy.policy import Policy
+from gateway.runtime.anchoring import Anchoring
 from gateway.runtime.metrics import Snapshot, ended, merge
 from gateway.runtime.reload import fingerprint, keep_policy, today
 from gateway.runtime.settings import Listener, Settings
@@ -57,6 +59,7 @@ class Supervisor:
         self._past_restarts = 0
         self._reloads = {"accepted": 0, "refused": 0}
         self._clean = True
+        self._anchoring = Anchoring(settings, log)
         self._lock = -1
         self._reservation = Reservation([])
         self._reloading = asyncio.Lock()
@@ -73,13 +76,18 @@ class Supervisor:
     def routes(self) -> int:
         return len(self._policy.routes)
 
+    @property
+    def anchors(self) -> list[str]:
+        """Where heads of the logs are kept."""
+        return [each.name for each in self._anchoring.status().anchors]
+
     async def start(self) -> None:
         """Bind the listeners and start all workers; returns when every one is ready.
 
         Raises:
             StartupError: a worker cannot start.
             OSError: an address cannot be bound.
-            StoreDown: the policy cannot be kept.
+            StoreDown: the policy cannot be kept, or a log is not what its anchors say it was.
         """
         state = Path(self.settings.state)
         self._lock = claim_state(state)
@@ -87,8 +95,10 @@ class Supervisor:
             keep_policy(state, self._policy)
             self._reservation = Reservation.take(self.settings.listeners)
             self.listeners = self._reservation.listeners
+            await self._anchoring.start()
             self._seats = await self._open_seats(self.settings, self._reservation)
         except (StartupError, StoreDown, OSError):
+            await self._anchoring.stop()
             self._reservation.close()
             os.close(self._lock)
             raise
@@ -104,11 +114,13 @@ class Supervisor:
             restarts=self._past_restarts + sum(seat.restarts for seat in known),
             reloads=dict(self._reloads),
             metrics=merge([self._past, *(seat.metrics for seat in known)]),
+            anchoring=self._anchoring.status(),
         )
 
     async def run(self) -> bool:
         """Serve until a signal asks to stop, then drain; whether every worker came to a clean end."""
         watcher = asyncio.create_task(self._watch())
+        self._anchoring.run()
         try:
             with self._signals():
                 await self._stopping.wait()
@@ -151,6 +163,7 @@ class Supervisor:
             for seat in seats:
                 self._let_go(seat)
             await asyncio.gather(*self._leaving)
+        self._clean = await self._anchoring.stop() and self._clean
         self._reservation.close()
         os.close(self._lock)
         self._log.info("stopped")

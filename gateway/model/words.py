@@ -116,6 +116,7 @@ class Kind(StrEnum):
     CONSENT = "consent"
     KEY = "key"
     ERASE = "erase"
+    PRUNE = "prune"
     HEADS = "heads"
 
 

@@ -20,14 +20,21 @@ __all__ = ["RouteMatch", "Router"]
 
 
 class Host:
-    """The routes of one host pattern. `exact` holds the paths that no other pattern can win against."""
+    """The routes of one host pattern.
 
-    __slots__ = ("exact", "root")
+    `exact` holds the paths that no other pattern can win against, by method; `whole` those of them
+    where one route answers every method.
+    """
+
+    __slots__ = ("exact", "root", "whole")
 
     def __init__(self) -> None:
         self.root = Node()
         self.exact: dict[bytes, dict[str, RouteMatch]] = {}
+        self.whole: dict[bytes, RouteMatch] = {}
 
+
+_NO_SPANS: dict[str, tuple[int, int]] = {}
 
 HOSTS_REMEMBERED = 1024
 """Clients choose the host they send, so what is remembered of it is bounded."""
@@ -67,16 +74,18 @@ class Router:
                 captures.append((segment.name, number))
         if end is None:
             end = node.end = node.end or End()
-        entry = Entry(tuple(captures), RouteMatch(route, {}))
+        entry = Entry(tuple(captures), RouteMatch(route, _NO_SPANS))
         for method in route.methods:
             end.methods.setdefault(method, entry)
         if not route.methods and end.anything is None:
             end.anything = entry
         exact = pattern.exact
         if exact is not None and not doubtful(exact):
-            matches = host.exact.setdefault(exact, {})
             for method in route.methods:
-                matches.setdefault(method, entry.match)
+                host.exact.setdefault(exact, {}).setdefault(method, entry.match)
+            host.whole.pop(exact, None)
+            if not end.methods and end.anything is not None:
+                host.whole[exact] = end.anything.match
 
     def _tries_of(self, host: str) -> tuple[Host, ...]:
         """The tries to search for a request to `host` (lower case, perhaps with a port), best first."""
@@ -104,7 +113,11 @@ class Router:
                 read it (decoded, dot segments folded, parameters cut) lead to different routes.
         """
         tries = self._tries.get(host) or self._tries_of(host)
-        exact = tries[0].exact.get(path)
+        best = tries[0]
+        whole = best.whole.get(path)
+        if whole is not None:
+            return whole
+        exact = best.exact.get(path)
         if exact is not None and method in exact:
             return exact[method]
         if doubtful(path):

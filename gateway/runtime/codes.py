@@ -1,4 +1,4 @@
-"""Diagnostic codes of deployment: 90x reading a rules directory, 91x gateway.yaml. Meanings never change."""
+"""Diagnostic codes of deployment: 90x a rules directory, 91x to 93x gateway.yaml. Meanings never change."""
 
 from types import MappingProxyType
 
@@ -29,8 +29,11 @@ _ERRORS = {
     "PG920": "TLS files are given for a recipient that has no https upstream",
     "PG921": "two recipients with one upstream have different TLS files",
     "PG922": "two keys of the ledger contradict each other, or one asks for another",
+    "PG930": "an anchor is of no kind that there is, or of more than one",
+    "PG931": "two anchors are the same place",
 }
 _WARNINGS = {
+    "PG932": "a file that keeps heads lies on the same device as the ledger, and is lost or changed with it",
     "PG918": "the admin listener can be reached from other hosts, and it asks nobody who they are",
 }
 

@@ -54,6 +54,7 @@ class BodyEditor:
             self._gateway.moments.now(exchange.request_id),
             counts,
             method=exchange.head.method.encode(),
+            route=exchange.name,
             subject=exchange.subject,
             events=self._decision.events,
         )

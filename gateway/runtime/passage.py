@@ -9,7 +9,6 @@ from collections.abc import Awaitable, Generator
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from gateway.crypto.keyring import KeyRing
 from gateway.engine.exchange import Exchange
 from gateway.engine.plan import Plans
 from gateway.engine.step import Send, Step
@@ -39,6 +38,8 @@ class _Nothing:
 
 
 _NOTHING = _Nothing()
+NEVER_MET = "s1." + "A" * 22
+"""Somebody of whom nothing is kept: no key and no consent."""
 ANYTIME = Facts(now=0.0)
 """For decisions that no fact can change."""
 
@@ -70,11 +71,11 @@ class Passage:
     def upstream(self) -> str:
         """URL of the service that this route goes to."""
         exchange = self.exchange
-        return exchange.request_plans.policy.recipients[exchange.route.to].upstream or ""
+        return exchange.request_plans.policy.recipients[exchange.treatment.to].upstream or ""
 
     @property
     def recipient(self) -> str:
-        return self.exchange.route.to
+        return self.exchange.treatment.to
 
     @property
     def request_id(self) -> str:
@@ -83,7 +84,7 @@ class Passage:
     @property
     def body_limit(self) -> int:
         """Bytes that a body which is read whole may have, codings on."""
-        limit = self.exchange.route.body_limit
+        limit = self.exchange.treatment.body_limit
         return self._gateway.services.limits.body if limit is None else limit
 
     @property
@@ -93,7 +94,7 @@ class Passage:
 
     @property
     def streams_websocket(self) -> bool:
-        return "websocket" in self.exchange.route.stream
+        return "websocket" in self.exchange.treatment.stream
 
     @property
     def request_reading(self) -> Reading:
@@ -105,14 +106,30 @@ class Passage:
 
     def _streams_parts(self) -> bool:
         try:
-            subject = self._handle(self.exchange.open_request(None))
+            subject = self._handle_so_far(self.exchange.open_request(None))
             return self.exchange.may_stream_parts(self._facts(subject))
         except (Unreadable, StoreDown):
             # `admit_request` meets the same failure, and refuses.
             return False
 
-    def _handle(self, identifier: str | None) -> str | None:
-        return None if identifier is None else handle_of(self._gateway.services.keys, identifier)
+    async def _handle(self, identifier: str | None) -> str | None:
+        """The handle of a person, who gets a key where there is none; None where the text names nobody."""
+        if identifier is None:
+            return None
+        people = self._gateway.services.people
+        try:
+            return people.known(identifier) or await people.meet(identifier)
+        except ValueError:
+            return None
+
+    def _handle_so_far(self, identifier: str | None) -> str | None:
+        """The same where nothing is to be kept yet; someone who was never met has a handle that stands for nobody."""
+        if identifier is None:
+            return None
+        try:
+            return self._gateway.services.people.find(identifier) or NEVER_MET
+        except ValueError:
+            return None
 
     def _facts(self, subject: str | None) -> Facts:
         if subject is None:
@@ -133,7 +150,7 @@ class Passage:
         gateway = self._gateway
         try:
             parts = body is None and self.request_reading is Reading.PARTS
-            step = await self._admit(self._handle(exchange.open_request(body)), exchange.request_plans)
+            step = await self._admit(await self._handle(exchange.open_request(body)), exchange.request_plans)
             if gateway.sightings is not None:
                 gateway.sightings.note(exchange, Direction.REQUEST, exchange.head.headers)
             if parts and isinstance(step, Send):
@@ -237,7 +254,7 @@ class Passage:
         Raises:
             StoreDown: the posture is `block`.
         """
-        if self.exchange.route.postures[Posture.AUDIT_UNAVAILABLE] != "strip":
+        if self.exchange.treatment.postures[Posture.AUDIT_UNAVAILABLE] != "strip":
             raise StoreDown(Posture.AUDIT_UNAVAILABLE, "the record cannot be written")
         return self._decide(facts, strip=True)
 
@@ -247,11 +264,3 @@ class Passage:
         gateway = self._gateway
         gateway.record_refusal(step.refusal, self.exchange.entry(step, gateway.moments.now(self.exchange.request_id)))
         raise Refused(step.refusal)
-
-
-def handle_of(keys: KeyRing, identifier: str) -> str | None:
-    """The handle of a person, or None where the text names nobody."""
-    try:
-        return keys.subject_handle(identifier)
-    except ValueError:
-        return None

@@ -1,6 +1,8 @@
 """The stores of one worker, opened together and closed in order: what the pure engine is given to work with."""
 
 import asyncio
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +13,16 @@ from gateway.model.errors import StoreDown
 from gateway.model.limits import Limits
 from gateway.model.words import Kind
 from gateway.policy.policy import Policy
+from gateway.runtime.erasure import open_subjects
 from gateway.runtime.metrics import Metrics
 from gateway.runtime.moments import Moments
 from gateway.runtime.open_ledger import open_ledger
+from gateway.runtime.people import People
 from gateway.runtime.settings_ledger import LedgerSettings
 from gateway.stores.consent import SqliteConsentStore
 from gateway.stores.keyfile import load_keyring
 from gateway.stores.ports import ConsentStore
+from gateway.stores.subjects import SUBJECTS, SqliteSubjectStore
 
 COUNT_SECONDS = 60.0
 _COUNTS_IN_A_RECORD = 400
@@ -27,9 +32,18 @@ class Services:
     """Keys, stores and counters of one worker. Without a ledger nothing is recorded: only benches do that."""
 
     def __init__(
-        self, *, keys: KeyRing, consent: ConsentStore, ledger: Ledger | None, metrics: Metrics, log: Any, limits: Limits
+        self,
+        *,
+        keys: KeyRing,
+        people: People,
+        consent: ConsentStore,
+        ledger: Ledger | None,
+        metrics: Metrics,
+        log: Any,
+        limits: Limits,
     ) -> None:
         self.keys = keys
+        self.people = people
         self.consent = consent
         self.ledger = ledger
         self.metrics = metrics
@@ -54,16 +68,21 @@ class Services:
         `origin` names the slot's log if this is its first use.
 
         Raises:
-            StoreDown: keys are missing or exposed, or a store cannot be opened; nothing stays open.
+            StoreDown: keys are missing or exposed, a store cannot be opened, or an older copy of the
+                subject store was put back, with keys that were erased; nothing stays open.
         """
         keys = load_keyring(state)
-        consent = SqliteConsentStore(state / "consent.sqlite")
-        try:
+        met_nobody = not (state / SUBJECTS).exists()
+        with ExitStack() as stack:
+            people = open_people(state, keys)
+            stack.callback(people.close)
+            consent = SqliteConsentStore(state / "consent.sqlite")
+            stack.callback(consent.close)
+            if met_nobody and not consent.is_empty():
+                log.warning("what people decided before matches nobody: subjects.sqlite is new or lost")
             opened = open_ledger(state, slot, origin=origin, settings=ledger, timeout=limits.audit_timeout)
-        except StoreDown:
-            consent.close()
-            raise
-        return cls(keys=keys, consent=consent, ledger=opened, metrics=Metrics(), log=log, limits=limits)
+            stack.pop_all()
+        return cls(keys=keys, people=people, consent=consent, ledger=opened, metrics=Metrics(), log=log, limits=limits)
 
     async def record_policy(self, policy: Policy) -> None:
         """Record that this policy is in force from now on; durable when it returns.
@@ -105,8 +124,9 @@ class Services:
         return self.ledger is None or self.ledger.healthy()
 
     def consent_answers(self) -> bool:
-        """Whether the consent store can be read now."""
+        """Whether it can be told now who a person is and what they agreed to."""
         try:
+            self.people.version()
             self.consent.version()
         except StoreDown:
             return False
@@ -114,9 +134,15 @@ class Services:
 
     async def close(self) -> None:
         """Close the ledger last, so that everything before it can still be recorded."""
+        self.people.close()
         self.consent.close()
         if self.ledger is not None:
             try:
                 await self.record_counts()
             finally:
                 await self.ledger.close()
+
+
+def open_people(state: Path, keys: KeyRing) -> People:
+    """The people of a state directory, for the running event loop. Raises StoreDown as `open_subjects`."""
+    return People(keys, open_subjects(state, keys), partial(SqliteSubjectStore, state / SUBJECTS, keys))

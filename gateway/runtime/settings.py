@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 
+from gateway.audit.anchors import AnchorSettings
 from gateway.model.limits import DEFAULT_LIMITS, Limits
 from gateway.policy.policy import Policy
 from gateway.runtime.settings_ledger import LedgerSettings
@@ -21,6 +22,8 @@ FORWARDED_FIELDS = ("both", "forwarded", "x_forwarded")
 DEFAULT_DEPLOYMENT = "privacy-gateway"
 DEPLOYMENT = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9])?")
 MAX_WORKERS = 256
+DEFAULT_HEADS_SECONDS = 60
+MAX_HEADS_SECONDS = 3600
 
 _TCP = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<host>[A-Za-z0-9._-]+)):(?P<port>[0-9]{1,5})")
 _NOT_IN_AN_ORIGIN = re.compile(r"[^A-Za-z0-9._-]")
@@ -92,7 +95,8 @@ class UpstreamTls(msgspec.Struct, frozen=True):
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """One deployment. Exactly one of `rules` (a directory) and `upstream` (a URL, observed) is set.
 
-    All paths are absolute, or relative to the working directory of `serve`.
+    All paths are absolute, or relative to the working directory of `serve`. `anchors` keep the heads of
+    all logs, which are written down every `heads_seconds`.
     """
 
     listeners: tuple[Listener, ...]
@@ -107,6 +111,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ledger: LedgerSettings = LedgerSettings()
     limits: Limits = DEFAULT_LIMITS
     log_level: str = "info"
+    anchors: tuple[AnchorSettings, ...] = ()
+    heads_seconds: int = DEFAULT_HEADS_SECONDS
 
     def origin(self, slot: str) -> str:
         """Name for the log of a slot that has none yet; one that exists keeps its name for ever."""

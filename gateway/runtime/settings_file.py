@@ -13,14 +13,15 @@ import msgspec
 from gateway.model.errors import ConfigError, Diagnostic, Severity
 from gateway.model.limits import DEFAULT_LIMITS, Limits
 from gateway.policy.policy import Policy
-from gateway.policy.report import Located, Report, closest
+from gateway.policy.report import Report, closest
 from gateway.policy.source import Mapping, Node, Refused, Scalar, Sequence, read_source
-from gateway.runtime.codes import CODES
 from gateway.runtime.settings import (
+    DEFAULT_HEADS_SECONDS,
     DEPLOYMENT,
     FORWARDED_FIELDS,
     FORWARDED_MODES,
     LOG_LEVELS,
+    MAX_HEADS_SECONDS,
     MAX_WORKERS,
     Forwarded,
     Listener,
@@ -30,7 +31,9 @@ from gateway.runtime.settings import (
     UpstreamTls,
     parse_listener,
 )
+from gateway.runtime.settings_anchors import AnchorsReader
 from gateway.runtime.settings_ledger import LEDGER_KEYS, LedgerSettings, read_ledger
+from gateway.runtime.settings_nodes import SettingsNodes
 
 _KEYS = (
     "version",
@@ -45,6 +48,8 @@ _KEYS = (
     "ledger",
     "limits",
     "log_level",
+    "anchors",
+    "heads_seconds",
 )
 _REQUIRED = ("version", "listeners", "rules", "state")
 _INTEGER = re.compile(r"[0-9]{1,15}")
@@ -101,22 +106,16 @@ def _whole(path: Path, message: str) -> Diagnostic:
     return Diagnostic(str(path), 1, 1, "PG915", Severity.ERROR, message)
 
 
-class _Reader:
+class _Reader(SettingsNodes):
     """Reads nodes into settings; what is wrong goes to the report and a default takes its place."""
-
-    def __init__(self, report: Report, base: Path) -> None:
-        self._report = report
-        self._base = base
-
-    def _add(self, code: str, at: Located, message: str, hint: str = "") -> None:
-        self._report.add(code, at, message, hint, severity=CODES[code].severity)
 
     def settings(self, root: Mapping) -> Settings:
         keys = self._entries(root, _KEYS, _REQUIRED)
         self._version(keys.get("version"))
+        state = self._path(keys.get("state")) or ""
         return Settings(
             listeners=self._listeners(keys.get("listeners")),
-            state=self._path(keys.get("state")) or "",
+            state=state,
             rules=self._path(keys.get("rules")),
             admin=self._admin(keys.get("admin")),
             workers=self._workers(keys.get("workers")),
@@ -126,71 +125,14 @@ class _Reader:
             ledger=self._ledger(keys.get("ledger")),
             limits=self._limits(keys.get("limits")),
             log_level=self._word(keys.get("log_level"), LOG_LEVELS, "info"),
+            anchors=AnchorsReader(self._report, self._base).anchors(keys.get("anchors"), state),
+            heads_seconds=self._whole(keys.get("heads_seconds"), DEFAULT_HEADS_SECONDS, 1, MAX_HEADS_SECONDS),
         )
-
-    def _entries(self, node: Node | None, known: tuple[str, ...], required: tuple[str, ...] = ()) -> dict[str, Node]:
-        if node is None or isinstance(node, Refused):
-            return {}
-        if not isinstance(node, Mapping):
-            self._add("PG912", node, "a mapping is expected here", "keys: " + ", ".join(known))
-            return {}
-        found = {key.text: value for key, value in node.entries}
-        for key, _ in node.entries:
-            if key.text not in known:
-                self._add("PG910", key, f"there is no key '{key.text}' here", closest(key.text, known))
-        for name in required:
-            if name not in found:
-                self._add("PG911", node, f"the key '{name}' is missing")
-        return found
-
-    def _text(self, node: Node | None) -> Scalar | None:
-        if node is None or isinstance(node, Refused):
-            return None
-        if not isinstance(node, Scalar):
-            self._add("PG912", node, "a single value is expected here")
-            return None
-        if node.is_null or not node.text:
-            self._add("PG914", node, "the value is empty", "leave the key out to get its default")
-            return None
-        return node
-
-    def _items(self, node: Node | None) -> list[Node]:
-        if node is None or isinstance(node, Refused):
-            return []
-        if not isinstance(node, Sequence):
-            self._add("PG912", node, "a list is expected here")
-            return []
-        return node.items
-
-    def _word(self, node: Node | None, allowed: tuple[str, ...], default: str) -> str:
-        scalar = self._text(node)
-        if scalar is None:
-            return default
-        if scalar.text not in allowed:
-            self._add("PG913", scalar, f"'{scalar.text}' is not allowed here", closest(scalar.text, allowed))
-            return default
-        return scalar.text
 
     def _version(self, node: Node | None) -> None:
         scalar = self._text(node)
         if scalar is not None and scalar.text != "1":
             self._add("PG919", scalar, f"version '{scalar.text}' is not known", "write 'version: 1'")
-
-    def _path(self, node: Node | None) -> str | None:
-        scalar = self._text(node)
-        return str(self._base / scalar.text) if scalar is not None else None
-
-    def _file(self, node: Node | None) -> str | None:
-        """The path of a file that can be read now."""
-        path = self._path(node)
-        if path is None or node is None:
-            return None
-        try:
-            with Path(path).open("rb"):
-                return path
-        except OSError as error:
-            self._add("PG915", node, f"cannot read this file: {error.strerror}")
-            return None
 
     def _listeners(self, node: Node | None) -> tuple[Listener, ...]:
         found: dict[str, Listener] = {}
@@ -235,15 +177,6 @@ class _Reader:
                 hint = "both are PEM; the key has no password and belongs to the first certificate of the file"
                 self._add("PG915", at, "certificate and key cannot be used together", hint)
         return paths
-
-    def _authority(self, node: Node | None) -> str | None:
-        path = self._file(node)
-        if path is not None and node is not None:
-            try:
-                ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
-            except ssl.SSLError:
-                self._add("PG915", node, "no certificate authority can be read from this file", "write it as PEM")
-        return path
 
     def _admin(self, node: Node | None) -> Listener:
         scalar = self._text(node)

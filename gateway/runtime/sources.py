@@ -8,7 +8,7 @@ from gateway.runtime.reload import Fingerprint, fingerprint, load_directory
 from gateway.runtime.settings import Settings
 from gateway.runtime.settings_file import check_recipients, load_settings
 
-FIXED = ("admin", "state", "deployment")
+FIXED = ("admin", "state", "deployment", "anchors", "heads_seconds")
 """Keys of the settings that cannot change before a restart."""
 
 

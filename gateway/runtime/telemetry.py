@@ -48,6 +48,7 @@ ALLOWED: dict[str, Any] = {
     "request": _TOKEN,
     "where": _PLACE,
     "address": _ADDRESS,
+    "anchor": _ADDRESS,
     "count": _NUMBER,
     "status": _NUMBER,
     "seconds": _NUMBER,

@@ -7,18 +7,16 @@ since triggers forbid it. Only keyed handles of people are stored.
 
 import sqlite3
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from gateway.model.errors import StoreDown
 from gateway.model.facts import SubjectState
-from gateway.model.words import ConsentStatus, Posture
+from gateway.model.words import ConsentStatus
+from gateway.stores.down import down, store_down
 from gateway.stores.event import ConsentEvent
 from gateway.stores.fold import fold, in_order
 from gateway.stores.generation import Generation
-from gateway.stores.sqlite import open_database, transaction
+from gateway.stores.sqlite import identity, open_database, transaction
 
 _APPLICATION_ID = 0x70677731  # "pgw1"
 _CACHED_SUBJECTS = 10_000
@@ -80,11 +78,11 @@ class SqliteConsentStore:
         self._others = 0
         self._looked_at = -1
         self._look_again_at = 0.0
-        with _store_down("the consent store cannot be opened"):
+        with store_down("the consent store cannot be opened"):
             self._connection = open_database(
                 path, application_id=_APPLICATION_ID, migrations=_MIGRATIONS, busy_timeout=busy_timeout
             )
-            self._file = _identity(path)
+            self._file = identity(path)
             self._generation = Generation(path.with_suffix(".generation"))
 
     def version(self) -> int:
@@ -100,7 +98,7 @@ class SqliteConsentStore:
                 self._look()
                 self._looked_at = started
         except (sqlite3.Error, OSError) as problem:
-            raise StoreDown(Posture.CONSENT_STORE_DOWN, "the consent store cannot be read") from problem
+            raise down("the consent store cannot be read") from problem
         # Finishing is a change of its own: the commit came after a look at an unfinished write.
         return (started << 1 | settled) << 32 | self._others
 
@@ -121,12 +119,17 @@ class SqliteConsentStore:
         Raises:
             ValueError: an event with this id is there already.
         """
-        with _store_down("the consent store cannot be written"):
+        with store_down("the consent store cannot be written"):
             try:
                 self._insert(event)
             except sqlite3.IntegrityError:
                 raise ValueError("an event with this id is recorded already") from None
         return event.id
+
+    def is_empty(self) -> bool:
+        """Whether nobody ever decided anything."""
+        with store_down("the consent store cannot be read"):
+            return self._connection.execute("SELECT 1 FROM consent_event LIMIT 1").fetchone() is None
 
     def history(self, subject: str) -> list[ConsentEvent]:
         """Every event of a person in the order in which they count."""
@@ -137,7 +140,7 @@ class SqliteConsentStore:
         self._connection.close()
 
     def _look(self) -> None:
-        if _identity(self._path) != self._file:
+        if identity(self._path) != self._file:
             raise FileNotFoundError("the consent store was replaced")
         # SQLite changes this number for commits of other connections.
         (self._others,) = self._connection.execute("PRAGMA data_version").fetchone()
@@ -151,30 +154,17 @@ class SqliteConsentStore:
         self._generation.end(number)
 
     def _events(self, query: str, subject: str) -> list[ConsentEvent]:
-        with _store_down("the consent store cannot be read"):
+        with store_down("the consent store cannot be read"):
             rows = self._connection.execute(query, (subject,)).fetchall()
         try:
             return [_event(row) for row in rows]
         except ValueError:
             # Its text may repeat what stands in the row.
             why = "the consent store holds an event that this version cannot read"
-            raise StoreDown(Posture.CONSENT_STORE_DOWN, why) from None
+            raise down(why) from None
 
 
 def _event(row: tuple[Any, ...]) -> ConsentEvent:
     fields = dict(zip(_COLUMNS, row, strict=True))
     fields["status"] = ConsentStatus(fields["status"])
     return ConsentEvent(**fields)
-
-
-def _identity(path: Path) -> tuple[int, int]:
-    found = path.stat()
-    return found.st_dev, found.st_ino
-
-
-@contextmanager
-def _store_down(why: str) -> Iterator[None]:
-    try:
-        yield
-    except (sqlite3.Error, OSError) as problem:
-        raise StoreDown(Posture.CONSENT_STORE_DOWN, why) from problem

@@ -133,7 +133,7 @@ def adopt_next_signing_key(state: Path, slot: str) -> None:
     path = _next_path(state, slot)
     try:
         path.rename(state / KEYS / f"{slot}.log.key")
-        _sync_directory(path.parent)
+        sync_directory(path.parent)
     except OSError as problem:
         raise StoreDown(Posture.KEY_PROVIDER_DOWN, _UNWRITABLE) from problem
 
@@ -185,11 +185,12 @@ def _write_new(path: Path, text: str) -> bool:
         return False
     finally:
         aside.unlink()
-    _sync_directory(path.parent)
+    sync_directory(path.parent)
     return True
 
 
-def _sync_directory(directory: Path) -> None:
+def sync_directory(directory: Path) -> None:
+    """Make names that were created in the directory durable. Raises OSError."""
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)

@@ -1,9 +1,11 @@
 """What the gateway asks of a store, whatever holds it."""
 
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from gateway.model.facts import SubjectState
 from gateway.stores.event import ConsentEvent
+from gateway.stores.subjects import Subject
 
 
 class ConsentStore(Protocol):
@@ -24,5 +26,38 @@ class ConsentStore(Protocol):
 
     def history(self, subject: str) -> list[ConsentEvent]:
         """Every event of a person in the order in which they count."""
+
+    def close(self) -> None: ...
+
+
+class SubjectStore(Protocol):
+    """One key for each person. Every call raises StoreDown(CONSENT_STORE_DOWN) if it cannot answer.
+
+    People are given by the identifier that applications know; ValueError where that names nobody.
+    """
+
+    def version(self) -> int | None:
+        """A number that changes with every erasure in any process; None while one is under way."""
+
+    def known(self, identifier: str) -> str | None:
+        """The handle of a person who was met lately, without asking the disk; None says nothing."""
+
+    def handle(self, identifier: str) -> str:
+        """The person's handle; whoever is met for the first time gets a key, durable when this returns."""
+
+    def handles(self, indexes: Sequence[bytes]) -> list[str]:
+        """The same for many people at once, given by `KeyRing.subject_index`."""
+
+    def remember(self, identifier: str, handle: str, version: int | None) -> None:
+        """Keep what another connection answered, if nothing was erased since `version`."""
+
+    def find(self, identifier: str) -> Subject | None:
+        """What is kept of a person, None where there is no key. Never makes one."""
+
+    def holds(self, digests: Iterable[bytes]) -> list[bytes]:
+        """Those of the keys, by SHA-256, that are here."""
+
+    def erase(self, digests: Sequence[bytes]) -> None:
+        """Destroy these keys; done when this returns, however often it is repeated."""
 
     def close(self) -> None: ...

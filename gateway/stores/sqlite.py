@@ -59,6 +59,12 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
         raise
 
 
+def identity(path: Path) -> tuple[int, int]:
+    """What tells a file from another one of the same name. Raises OSError where there is none."""
+    found = path.stat()
+    return found.st_dev, found.st_ino
+
+
 def _create_private(path: Path) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:

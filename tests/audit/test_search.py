@@ -32,6 +32,15 @@ def slots(logs):
     return slots_of(home.parent.parent)
 
 
+def test_heads_are_found_only_by_their_kind(logs):
+    writer = logs.start()
+    writer.append([logs.record("r0"), logs.record("r1", kind="heads")])
+    writer.close()
+    logs_here = slots_of(logs.slot)
+    assert requests(search(logs_here, Query())) == ["r0"]
+    assert requests(search(logs_here, Query(kind="heads"))) == ["r1"]
+
+
 def requests(entries):
     return [entry.record["request"] for entry in entries if "request" in entry.record]
 

@@ -6,13 +6,14 @@ import json
 
 import pytest
 from click.testing import CliRunner
+from people import handle_of
 
 from gateway.audit.commit import GroupWriter
 from gateway.audit.recovery import publish_key
 from gateway.audit.tree import Tree
 from gateway.cli.audit import command
 from gateway.crypto.sign import SigningKey
-from gateway.stores.keyfile import create_keys, load_keyring
+from gateway.stores.keyfile import create_keys
 
 ANN = "Ann@Shop.Example"
 
@@ -35,7 +36,7 @@ def record(request, subject, **more):
 @pytest.fixture
 def state(tmp_path):
     create_keys(tmp_path)
-    ann = load_keyring(tmp_path).subject_handle(ANN)
+    ann = handle_of(tmp_path, ANN)
     for slot, requests in (("w0", ("req-0", "req-2")), ("w1", ("req-1",))):
         home = tmp_path / "audit" / slot
         home.mkdir(parents=True)
@@ -67,7 +68,7 @@ def test_search_lists_the_newest_first(state):
 
 
 def test_a_person_is_found_by_identifier_handle_or_standard_input(state):
-    handle = load_keyring(state).subject_handle(ANN)
+    handle = handle_of(state, ANN)
     assert found(state, "--subject", "ann@shop.example ") == ["req-0"]
     assert found(state, "--subject", handle) == ["req-0"]
     assert found(state, "--subject", "-", stdin=ANN + "\n") == ["req-0"]

@@ -3,13 +3,14 @@ import json
 import sys
 
 import pytest
+from people import handle_of
 
 from gateway.cli import consent as module
 from gateway.cli.main import main
 from gateway.model.words import ConsentStatus
 from gateway.stores.consent import SqliteConsentStore
 from gateway.stores.event import ConsentEvent, new_event_id, now_microseconds
-from gateway.stores.keyfile import create_keys, load_keyring
+from gateway.stores.keyfile import create_keys
 
 S = ConsentStatus
 DAY = 24 * 3600
@@ -35,7 +36,7 @@ def run(state, capsys):
 
 @pytest.fixture
 def ann(state):
-    return load_keyring(state).subject_handle("ann@shop.example")
+    return handle_of(state, "ann@shop.example")
 
 
 def standings(state, subject):
@@ -213,7 +214,7 @@ def test_without_keys_the_command_says_what_to_do(tmp_path, capsys):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_broken_store_is_one_line(run, state):
+def test_a_broken_store_is_one_line(run, state, ann):
     (state / "consent.sqlite").write_bytes(b"not a database" * 100)
     (state / "consent.sqlite").chmod(0o600)
 

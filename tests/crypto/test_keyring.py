@@ -3,10 +3,19 @@ import hmac
 import pickle
 
 import pytest
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.crypto.keyring import FieldKey, KeyRing, encode_tag, is_subject_handle, parse_kid
+from gateway.crypto.keyring import (
+    FieldKey,
+    KeyRing,
+    canonical_identifier,
+    encode_tag,
+    handle_of_key,
+    is_subject_handle,
+    parse_kid,
+)
 
 ROOT = bytes(range(32))
 
@@ -161,3 +170,59 @@ def test_known_answers(keys):
     # Fixed here so that no change of library or code moves handles that are already stored.
     assert keys.subject_handle("ann@shop.example") == "s1.m40lK7XmLNR4zr6onUH62w"
     assert encode_tag(keys.field_key("hash", "*", "user.name").tag(b"Ann")) == "DygKupZ27cTxuASX5RT2JQ"
+
+
+def key_wrap(kek: bytes, key: bytes) -> bytes:
+    """RFC 3394, section 2.2.1, written from the RFC."""
+    cipher = Cipher(algorithms.AES(kek), modes.ECB()).encryptor()
+    a, blocks = b"\xa6" * 8, [key[at : at + 8] for at in range(0, len(key), 8)]
+    for turn in range(6):
+        for number, block in enumerate(blocks):
+            out = cipher.update(a + block)
+            step = len(blocks) * turn + number + 1
+            a, blocks[number] = (int.from_bytes(out[:8], "big") ^ step).to_bytes(8, "big"), out[8:]
+    return a + b"".join(blocks)
+
+
+def test_the_place_of_a_person_is_what_the_format_says(keys):
+    key = hkdf(ROOT, b"pgw/v1\x00\x0dsubject-index")
+
+    assert keys.subject_index(" Ann@Shop.example") == hmac.digest(key, b"ann@shop.example", "sha256")[:16]
+    assert KeyRing(ROOT, "27q1a").subject_index("ann@shop.example") == keys.subject_index("ann@shop.example")
+
+
+def test_a_persons_key_is_wrapped_as_the_format_says(keys):
+    index, key = bytes(range(16)), bytes(range(100, 132))
+    kek = hkdf(ROOT, b"pgw/v1\x00\x0bsubject-key\x00\x20" + index.hex().encode())
+    wrapped = keys.wrap_subject_key(index, key)
+
+    assert wrapped == key_wrap(kek, key)
+    assert keys.unwrap_subject_key(index, wrapped) == key
+
+
+@pytest.mark.parametrize(
+    ("root", "index", "change"),
+    [(bytes(32), bytes(16), bytes), (ROOT, b"x" * 16, bytes), (ROOT, bytes(16), lambda wrapped: wrapped[:-1] + b"?")],
+)
+def test_a_key_of_another_root_or_place_or_with_another_byte_does_not_open(keys, root, index, change):
+    wrapped = change(keys.wrap_subject_key(bytes(16), bytes(range(32))))
+
+    with pytest.raises(ValueError, match="does not open"):
+        KeyRing(root, "26q4a").unwrap_subject_key(index, wrapped)
+
+
+def test_a_handle_is_what_the_format_says():
+    key = bytes(range(32))
+
+    assert handle_of_key(key) == "s1." + tag(key, b"log")
+    assert is_subject_handle(handle_of_key(key))
+
+
+@given(st.text())
+def test_people_are_told_apart_by_the_canonical_form_alone(identifier):
+    try:
+        canonical = canonical_identifier(identifier)
+    except ValueError:
+        return
+    keys = KeyRing(ROOT, "26q4a")
+    assert keys.subject_index(identifier) == keys.subject_index(canonical.decode())

@@ -57,7 +57,7 @@ async def test_row_29_what_consent_changed_has_another_tag():
         services.consent.append(
             ConsentEvent(
                 id=new_event_id(at),
-                subject=services.keys.subject_handle("ann@example.com"),
+                subject=await services.people.meet("ann@example.com"),
                 purpose="ads",
                 status=ConsentStatus.GIVEN,
                 at=at,

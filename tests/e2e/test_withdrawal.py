@@ -1,5 +1,6 @@
 """P4: a withdrawal counts for the very next request, whichever worker takes it."""
 
+from people import handle_of
 from processes import Client, GatewayProcess, request
 from rulebook import rules
 from upstream import RecordingUpstream
@@ -7,7 +8,6 @@ from upstream import RecordingUpstream
 from gateway.model.words import ConsentStatus
 from gateway.stores.consent import SqliteConsentStore
 from gateway.stores.event import ConsentEvent, new_event_id, now_microseconds
-from gateway.stores.keyfile import load_keyring
 
 ROUNDS = 1000
 ROUTES = """
@@ -35,7 +35,7 @@ def test_p4_the_next_request_obeys_with_four_workers_a_thousand_times(tmp_path):
     with RecordingUpstream() as shop, GatewayProcess(tmp_path, rules(ROUTES, shop.url), workers=4) as gateway:
         clients = [Client(gateway.port) for _ in range(16)]
         store = SqliteConsentStore(gateway.state / "consent.sqlite")
-        person = load_keyring(gateway.state).subject_handle("ann@example.com")
+        person = handle_of(gateway.state, "ann@example.com")
         for turn in range(ROUNDS):
             decide(store, person, ConsentStatus.GIVEN)
             assert clients[turn % 16].send(ASK)[0] == 200

@@ -1,3 +1,4 @@
+import msgspec
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 from prometheus_client.parser import text_string_to_metric_families
@@ -5,6 +6,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from gateway.ingress.admin import Admin, make_app
 from gateway.ingress.condition import Condition
 from gateway.ingress.control import Status
+from gateway.runtime.anchoring import AnchoringStatus, AnchorStatus
 from gateway.runtime.metrics import Metrics
 from gateway.runtime.settings import Listener
 from gateway.runtime.settings_ledger import LedgerSettings
@@ -58,6 +60,7 @@ async def test_ready_only_if_every_worker_is(workers, expected):
 async def test_readiness_names_the_policy_of_each_worker():
     client = await client_of(condition(w0=status(policy="fedcba9876543210"), w1=None))
     assert await (await client.get("/readyz")).json() == {
+        "anchors": {},
         "policy": DIGEST,
         "ready": False,
         "workers": {
@@ -65,6 +68,31 @@ async def test_readiness_names_the_policy_of_each_worker():
             "w1": {"answers": False},
         },
     }
+    await client.close()
+
+
+async def test_anchors_are_shown_and_have_no_say_in_readiness():
+    kept = AnchorStatus("stdout", kept=1000.0)
+    lost = AnchorStatus("witness:w.example", 1000.0, 2000.0, 3, contradicts=True, why="the witness saw 9 leaves")
+    current = msgspec.structs.replace(condition(w0=status()), anchoring=AnchoringStatus(12.5, (kept, lost)))
+    client = await client_of(current)
+    answer = await client.get("/readyz")
+    assert answer.status == 200
+    assert (await answer.json())["anchors"] == {
+        "stdout": {"contradicts": False, "current": True, "why": ""},
+        "witness:w.example": {"contradicts": True, "current": False, "why": "the witness saw 9 leaves"},
+    }
+    values = {
+        (sample.name.removeprefix("privacy_gateway_"), *sample.labels.values()): sample.value
+        for family in text_string_to_metric_families(await (await client.get("/metrics")).text())
+        for sample in family.samples
+    }
+    assert values["heads_age_seconds",] == 12.5
+    assert values["anchor_kept_timestamp_seconds", "stdout"] == 1000
+    assert values["anchor_failed_timestamp_seconds", "witness:w.example"] == 2000
+    assert values["anchor_failures_total", "witness:w.example"] == 3
+    assert values["anchor_contradicts", "witness:w.example"] == 1
+    assert values["anchor_contradicts", "stdout"] == 0
     await client.close()
 
 

@@ -16,6 +16,7 @@ from gateway.runtime.reload import load_directory
 from gateway.runtime.settings import Settings
 from gateway.runtime.settings_file import load_settings
 from gateway.runtime.telemetry import configure
+from gateway.stores.keyfile import create_keys
 
 STUB = (sys.executable, str(Path(__file__).with_name("stub_worker.py")))
 RULES = """\
@@ -51,7 +52,7 @@ class Deployment:
     def __init__(self, folder: Path, workers: int) -> None:
         self.rules, self.state, self.file = folder / "rules", folder / "state", folder / "gateway.yaml"
         self.rules.mkdir()
-        self.state.mkdir()
+        create_keys(self.state)
         (self.rules / "shop.yaml").write_text(RULES)
         self.write(workers=workers)
         self.output = io.StringIO()

@@ -1,12 +1,16 @@
 import msgspec
 import pytest
+import structlog
+from structlog.testing import capture_logs
 
 from gateway.model.errors import StoreDown
 from gateway.model.limits import DEFAULT_LIMITS
-from gateway.model.words import Posture
+from gateway.model.words import ConsentStatus, Posture
 from gateway.policy.observe import observe_policy
 from gateway.runtime.services import Services
-from gateway.stores.keyfile import create_keys
+from gateway.stores.consent import SqliteConsentStore
+from gateway.stores.event import ConsentEvent, new_event_id, now_microseconds
+from gateway.stores.keyfile import create_keys, load_keyring
 
 POLICY = observe_policy("http://127.0.0.1:1")
 
@@ -70,6 +74,38 @@ async def test_a_consent_store_that_goes_away_is_noticed(tmp_path):
     (tmp_path / "consent.sqlite").rename(tmp_path / "elsewhere")
     assert not services.consent_answers()
     await services.close()
+
+
+async def test_a_store_of_people_that_goes_away_is_noticed(tmp_path):
+    create_keys(tmp_path)
+    services = opened(tmp_path)
+    (tmp_path / "subjects.generation").unlink()
+    assert not services.consent_answers()
+    await services.close()
+
+
+async def test_consents_that_match_nobody_are_pointed_out(tmp_path):
+    create_keys(tmp_path)
+    at = now_microseconds()
+    store = SqliteConsentStore(tmp_path / "consent.sqlite")
+    store.append(
+        ConsentEvent(
+            id=new_event_id(at),
+            subject=load_keyring(tmp_path).subject_handle("ann"),
+            purpose="ads",
+            status=ConsentStatus.WITHDRAWN,
+            at=at,
+            method="test",
+        )
+    )
+    store.close()
+    for warnings in (1, 0):
+        with capture_logs() as logged:
+            services = Services.open(
+                tmp_path, "w0", origin="test/w0", limits=DEFAULT_LIMITS, log=structlog.get_logger()
+            )
+            await services.close()
+        assert [entry["log_level"] for entry in logged] == ["warning"] * warnings
 
 
 async def test_a_policy_that_cannot_be_recorded_is_an_error(tmp_path):

@@ -21,7 +21,7 @@ from gateway.model.limits import Limits
 from gateway.policy.compile import load_policy
 from gateway.runtime.gateway import Gateway
 from gateway.runtime.metrics import Metrics
-from gateway.runtime.services import Services
+from gateway.runtime.services import Services, open_people
 from gateway.runtime.settings import Listener, Tls
 from gateway.stores.consent import SqliteConsentStore
 
@@ -209,8 +209,10 @@ async def data_port(
     bounds = Limits(**({"connections_per_client": 1000} | limits))
     with TemporaryDirectory() as state:
         async with scripted(*(scripts or (answering(OK),))) as upstream:
+            keys = KeyRing(b"k" * 32, "26q4a")
             services = Services(
-                keys=KeyRing(b"k" * 32, "26q4a"),
+                keys=keys,
+                people=open_people(Path(state), keys),
                 consent=SqliteConsentStore(Path(state) / "consent.sqlite"),
                 ledger=ledger,
                 metrics=Metrics(),
@@ -232,4 +234,5 @@ async def data_port(
                     client.writer.close()
                 await server.close()
                 pools.abort()
+                services.people.close()
                 services.consent.close()

@@ -1,0 +1,111 @@
+"""`privacy-gateway subject`: what the gateway keeps of one person, and its erasure."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+from rich.text import Text
+
+from gateway.audit.search import Query
+from gateway.cli.audit_index import answer
+from gateway.cli.audit_options import AS_JSON, STATE
+from gateway.cli.operator_name import BY
+from gateway.cli.output import FINDINGS, console, errors, print_json
+from gateway.cli.subject_options import SUBJECT, WAIT, find_subject, read_identifier
+from gateway.runtime.erasure import erase, erase_again
+from gateway.stores.event import MICROSECONDS
+from gateway.stores.keyfile import load_keyring
+from gateway.stores.subjects import Subject
+
+_DONE = (
+    "The key is destroyed: the records and consents of {handle} stay, and nobody can tell whose they are. "
+    "What this person had consented or objected to no longer applies to them."
+)
+_BACKUPS = (
+    "Delete every backup of subjects.sqlite within the time that you have to erase: an older copy holds the key. "
+    "The gateway does not start with one."
+)
+_NOTHING = "no key is kept for this person: nothing to erase (check the spelling)"
+
+
+@click.group()
+def command() -> None:
+    """Show what is kept of one person, or erase it."""
+
+
+@command.command()
+@STATE
+@click.option("--subject", required=True, help=SUBJECT)
+@AS_JSON
+def show(state: Path, subject: str, as_json: bool) -> None:
+    """Show whether the person has a key, since when, its handle, and how many records hold that."""
+    found = find_subject(state, read_identifier(subject))
+    if found is None:
+        row: dict[str, object] = {"known": False, "handle": None, "since": None, "records": 0}
+    else:
+        query = Query(subject=found.handle)
+        records = answer(state, as_json, lambda finder: finder.count(query, None)).records
+        row = {"known": True, "handle": found.handle, "since": _moment(found.since), "records": records}
+    if as_json:
+        print_json(row)
+    elif found is None:
+        console.print("nothing is kept of this person")
+    else:
+        console.print(f"handle   {found.handle}\nsince    {row['since']}\nrecords  {row['records']}")
+
+
+@command.command("erase")
+@STATE
+@click.option("--subject", help=SUBJECT)
+@click.option("--again", is_flag=True, help="Erase the keys that an older copy of subjects.sqlite brought back.")
+@BY
+@AS_JSON
+def erase_command(state: Path, subject: str | None, again: bool, by: str, as_json: bool) -> None:
+    """Destroy the person's key, so that no record can be joined with them again.
+
+    A record of the erasure goes to the log of slot operator; it names nobody.
+    """
+    if again == (subject is not None):
+        raise click.UsageError("give --subject, or --again")
+    if subject is None:
+        _erase_again(state, by, as_json)
+        return
+    identifier = read_identifier(subject)
+    try:
+        erased = erase(state, load_keyring(state), identifier, by=by, busy_timeout=WAIT)
+    except ValueError as problem:
+        raise click.BadParameter(str(problem), param_hint="--subject") from None
+    _print_erased(erased, as_json)
+    if erased is None:
+        raise click.exceptions.Exit(FINDINGS)
+
+
+def _print_erased(erased: Subject | None, as_json: bool) -> None:
+    if as_json:
+        print_json(
+            {
+                "erased": erased is not None,
+                "handle": None if erased is None else erased.handle,
+                "key": None if erased is None else erased.digest.hex(),
+            }
+        )
+    elif erased is None:
+        console.print(_NOTHING)
+    else:
+        console.print(_DONE.format(handle=erased.handle), soft_wrap=True)
+        errors.print(Text("note", style="yellow").append(f": {_BACKUPS}", style="default"), soft_wrap=True)
+
+
+def _erase_again(state: Path, by: str, as_json: bool) -> None:
+    back = erase_again(state, load_keyring(state), by=by, busy_timeout=WAIT)
+    if as_json:
+        print_json({"erased": bool(back), "keys": [digest.hex() for digest in back]})
+    elif back:
+        console.print(f"{len(back)} key(s) that an older copy had brought back are destroyed again")
+        errors.print(Text("note", style="yellow").append(f": {_BACKUPS}", style="default"), soft_wrap=True)
+    else:
+        console.print("no erased key is here: nothing to erase again")
+
+
+def _moment(microseconds: int) -> str:
+    return datetime.fromtimestamp(microseconds / MICROSECONDS, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

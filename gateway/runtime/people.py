@@ -1,0 +1,87 @@
+"""Handles of people for one event loop: those met lately from memory, all others without blocking it.
+
+A thread with a connection of its own looks people up and makes keys for new ones; those who come while
+it is at work share the next transaction, so that a crowd of new people costs a few syncs and not one each.
+"""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+from gateway.crypto.keyring import KeyRing
+from gateway.model.errors import StoreDown
+from gateway.stores.ports import SubjectStore
+
+
+class People:
+    """`store` belongs to the loop's thread; `open_another` is called in the thread that will use what it opens."""
+
+    def __init__(self, keys: KeyRing, store: SubjectStore, open_another: Callable[[], SubjectStore]) -> None:
+        self._keys = keys
+        self._store = store
+        self._open_another = open_another
+        self._other: SubjectStore | None = None
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="people")
+        self._waiting: dict[bytes, asyncio.Future[str]] = {}
+        self._round: asyncio.Task[None] | None = None
+
+    def known(self, identifier: str) -> str | None:
+        """The handle, if the person was met lately. Raises ValueError and StoreDown as the store does."""
+        return self._store.known(identifier)
+
+    def find(self, identifier: str) -> str | None:
+        """The handle, None where there is no key; asks the disk for all but those met lately. Raises as `known`."""
+        known = self._store.known(identifier)
+        if known is not None:
+            return known
+        subject = self._store.find(identifier)
+        return None if subject is None else subject.handle
+
+    async def meet(self, identifier: str) -> str:
+        """The handle; whoever is met for the first time gets a key, durable when this returns. Raises as `known`."""
+        version = self._store.version()
+        index = self._keys.subject_index(identifier)
+        future = self._waiting.get(index)
+        if future is None:
+            future = self._waiting[index] = asyncio.get_running_loop().create_future()
+        if self._round is None:
+            self._round = asyncio.create_task(self._serve())
+        handle = await asyncio.shield(future)
+        self._store.remember(identifier, handle, version)
+        return handle
+
+    def version(self) -> int | None:
+        return self._store.version()
+
+    def close(self) -> None:
+        if self._other is not None:
+            self._thread.submit(self._other.close).result()
+        self._thread.shutdown()
+        self._store.close()
+
+    async def _serve(self) -> None:
+        try:
+            while self._waiting:
+                waiting, self._waiting = self._waiting, {}
+                await self._answer(waiting)
+        finally:
+            self._round = None
+
+    async def _answer(self, waiting: dict[bytes, asyncio.Future[str]]) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            handles = await loop.run_in_executor(self._thread, self._handles, list(waiting))
+            for future, handle in zip(waiting.values(), handles, strict=True):
+                future.set_result(handle)
+        except StoreDown as error:
+            for future in waiting.values():
+                future.set_exception(error)
+                future.exception()  # a caller that went away is no news for the log
+        finally:
+            for future in waiting.values():
+                future.cancel()  # where this was cut off; nobody is to wait for ever
+
+    def _handles(self, indexes: list[bytes]) -> list[str]:
+        if self._other is None:
+            self._other = self._open_another()
+        return self._other.handles(indexes)
