@@ -105,7 +105,7 @@ def _take(directory: Path, undo: contextlib.ExitStack) -> Home:
             )
         home = Home(directory, claim(directory))
     except BlockingIOError:
-        raise refuse(f"{directory} cannot be claimed: another process writes this log; stop or drain the gateway") from None
+        raise refuse(f"{directory} cannot be claimed: another process writes it; stop or drain the gateway") from None
     except OSError as error:
         raise refuse(f"the slot cannot be claimed ({error.strerror})") from None
     undo.callback(home.release)
