@@ -27,56 +27,49 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Self
 
-from gateway.audit.commit import GroupWriter, Record
+from gateway.audit.batch import Batch, fail_future
+from gateway.audit.commit import GroupWriter
 from gateway.audit.kernel_sync import KernelSync
 from gateway.audit.lines import LONGEST_LINE, Signer
 from gateway.audit.recovery import refuse
 from gateway.audit.slot import open_slot
+from gateway.audit.terms import Terms
 from gateway.model.limits import DEFAULT_LIMITS, MIB
 
 LARGEST_GROUP = 512
 PACE_RECORDS = 64
 PACE_SECONDS = 0.002
 PROBE_SECONDS = 1.0
+LOOK_SECONDS = 60.0
 _INDEX_ROOM = 64
 
 _DOWN = "the record could not be made durable"
 _LATE = "the record was not durable in time"
 
 
-class _Batch:
-    """Records that become one group, with the futures that wait for them. `born` is on the monotonic clock."""
-
-    __slots__ = ("assembled", "born", "failed", "first", "futures", "records", "seen")
-
-    def __init__(self, born: float) -> None:
-        self.born = born
-        self.records: list[Record] = []
-        self.futures: list[asyncio.Future[int]] = []
-        self.seen = 0
-        self.assembled = self.failed = False
-        self.first = 0
-
-    def refuse(self, why: str) -> None:
-        for future in self.futures:
-            _fail(future, why)
+_LOOK = Batch(0.0)
+"""Not a batch: asks the commit thread to look after disk and directories."""
 
 
 class Ledger:
     """One slot's log. All methods but `open` belong to one event loop."""
 
-    def __init__(self, writer: GroupWriter, lock: int, timeout: float, kernel: KernelSync | None) -> None:
+    def __init__(
+        self, writer: GroupWriter, lock: int, timeout: float, kernel: KernelSync | None, interval: float = 0.0
+    ) -> None:
+        self._interval = interval
         self._writer = writer
         self._lock = lock
         self._timeout = timeout
         self._kernel = kernel
-        self._queue: SimpleQueue[_Batch | None] = SimpleQueue()
-        self._gathering: _Batch | None = None
-        self._writing: _Batch | None = None
+        self._queue: SimpleQueue[Batch | None] = SimpleQueue()
+        self._gathering: Batch | None = None
+        self._writing: Batch | None = None
         self._watching = False
         self._last = 0
         self._timer: asyncio.TimerHandle | None = None
         self._probe_timer: asyncio.TimerHandle | None = None
+        self._look_timer: asyncio.TimerHandle | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._failed = self._late = self._closed = False
         self._ended: asyncio.Future[bool] | None = None
@@ -94,11 +87,13 @@ class Ledger:
         segment_bytes: int = 64 * MIB,
         segment_seconds: float = 3600,
         timeout: float = DEFAULT_LIMITS.audit_timeout,
+        terms: Terms = Terms(),  # noqa: B008 - frozen
+        next_signer: Signer | None = None,
     ) -> Self:
         """Claim the slot, recover it, and write this run's `open` record.
 
         `opened` goes into each `open` record as it is (program version, host, policy digest); it
-        must hold no value of a message and no float.
+        must hold no value of a message and no float. `next_signer` is as for `open_slot`.
 
         Raises:
             StoreDown: AUDIT_UNAVAILABLE; the slot is taken, unwritable, or its log was changed.
@@ -110,8 +105,10 @@ class Ledger:
             opened=opened,
             segment_bytes=segment_bytes,
             segment_seconds=segment_seconds,
+            terms=terms,
+            next_signer=next_signer,
         )
-        return cls(writer, lock, timeout, KernelSync.open())
+        return cls(writer, lock, timeout, KernelSync.open(), terms.interval)
 
     @property
     def size(self) -> int:
@@ -122,6 +119,18 @@ class Ledger:
     def records(self) -> int:
         """Records of `commit` that this run made durable."""
         return self._writer.records
+
+    @property
+    def vkey(self) -> str:
+        """The verifier key in force."""
+        return self._writer.vkey
+
+    def leaf(self, index: int) -> bytes | None:
+        """The leaf hash of a line that has just become durable: of one of the last two groups, else None.
+
+        For who is woken by `commit`'s future, and asks before it waits for anything else.
+        """
+        return self._writer.leaf(index)
 
     def healthy(self) -> bool:
         """Whether a commit can be expected to succeed."""
@@ -138,10 +147,10 @@ class Ledger:
             loop = self._attach()
         future: asyncio.Future[int] = loop.create_future()
         if self._late or self._closed:
-            _fail(future, _LATE if self._late else "the ledger is closed")
+            fail_future(future, _LATE if self._late else "the ledger is closed")
             return future
         if len(before) + len(after) > LONGEST_LINE - _INDEX_ROOM or b"\n" in after or b"\n" in before:
-            _fail(future, "the record is too long or is not one line")
+            fail_future(future, "the record is too long or is not one line")
             return future
         batch = self._gathering
         if batch is None:
@@ -154,6 +163,7 @@ class Ledger:
         loop = self._loop = asyncio.get_running_loop()
         if self._kernel is not None:
             loop.add_reader(self._kernel.descriptor, self._synced)
+        self._look_timer = loop.call_later(LOOK_SECONDS, self._look)
         return loop
 
     async def close(self) -> None:
@@ -174,14 +184,14 @@ class Ledger:
         except TimeoutError:
             raise refuse("the ledger could not be closed in time") from None
         finally:
-            for timer in (self._timer, self._probe_timer):
+            for timer in (self._timer, self._probe_timer, self._look_timer):
                 if timer is not None:
                     timer.cancel()
         if not clean:
             raise refuse("the close record could not be written")
 
-    def _gather(self, loop: asyncio.AbstractEventLoop) -> _Batch:
-        batch = self._gathering = _Batch(time.monotonic())
+    def _gather(self, loop: asyncio.AbstractEventLoop) -> Batch:
+        batch = self._gathering = Batch(time.monotonic())
         if self._writing is None and not self._watching:
             self._watching = True
             loop.call_soon(self._watch)
@@ -209,12 +219,12 @@ class Ledger:
             return
         self._gathering = None
         if count > LARGEST_GROUP:
-            rest = self._gathering = _Batch(batch.born)
+            rest = self._gathering = Batch(batch.born)
             rest.records, batch.records = batch.records[LARGEST_GROUP:], batch.records[:LARGEST_GROUP]
             rest.futures, batch.futures = batch.futures[LARGEST_GROUP:], batch.futures[:LARGEST_GROUP]
         self._submit(batch)
 
-    def _submit(self, batch: _Batch) -> None:
+    def _submit(self, batch: Batch) -> None:
         assert self._loop is not None
         self._writing = batch
         self._last = len(batch.records)
@@ -227,7 +237,7 @@ class Ledger:
                 return
         self._queue.put(batch)
 
-    def _begins(self, batch: _Batch, kernel: KernelSync) -> bool:
+    def _begins(self, batch: Batch, kernel: KernelSync) -> bool:
         """Whether the group's end is in sight: the kernel syncs it, or it has failed."""
         try:
             descriptor = self._writer.begin()
@@ -249,8 +259,8 @@ class Ledger:
         assert kernel is not None
         try:
             kernel.result()
-        except OSError:
-            self._writer.fail()
+        except OSError as error:
+            self._writer.fail(error)
             self._fails(batch)
             return
         try:
@@ -260,7 +270,7 @@ class Ledger:
         else:
             self._release(batch)
 
-    def _fails(self, batch: _Batch) -> None:
+    def _fails(self, batch: Batch) -> None:
         assert self._loop is not None
         batch.failed = True
         self._loop.call_soon(self._release, batch)
@@ -285,7 +295,7 @@ class Ledger:
                 self._gathering = None
             self._late = self._writing is not None
 
-    def _release(self, batch: _Batch) -> None:
+    def _release(self, batch: Batch) -> None:
         """End of a group: its futures resolve, and the next group may start."""
         self._writing = None
         self._late = False
@@ -320,7 +330,19 @@ class Ledger:
             if self._writing is not None or self._gathering is not None:
                 self._probe_later()
             else:
-                self._submit(_Batch(time.monotonic()))
+                self._submit(Batch(time.monotonic()))
+
+    def _look(self) -> None:
+        """From time to time, and in the commit thread: is there room, and are both directories there?"""
+        assert self._loop is not None
+        if not self._closed:
+            self._look_timer = self._loop.call_later(LOOK_SECONDS, self._look)
+            self._queue.put(_LOOK)
+
+    def _say(self) -> None:
+        """Write what looking has found, with the next records or at once."""
+        if self._writing is None and self._gathering is None and not self._closed:
+            self._submit(Batch(time.monotonic()))
 
     def _end(self, clean: bool) -> None:
         if self._ended is not None and not self._ended.done():
@@ -329,6 +351,10 @@ class Ledger:
     def _run(self) -> None:
         """The commit thread. Each turn takes the interpreter's lock as seldom as it can."""
         while (batch := self._queue.get()) is not None:
+            if batch is _LOOK:
+                if self._writer.look():
+                    self._call(self._say)
+                continue
             try:
                 if batch.assembled:
                     self._writer.write()
@@ -354,9 +380,3 @@ class Ledger:
         # The loop is gone when a process leaves without closing: nobody waits then.
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(callback, *arguments)
-
-
-def _fail(future: asyncio.Future[int], why: str) -> None:
-    if not future.done():
-        future.set_exception(refuse(why))
-        future.exception()  # a caller that did not wait is no news for the log

@@ -1,9 +1,9 @@
-"""The lines that the ledger itself writes: `open`, `close`, `recover` and `checkpoint` (FORMAT.md, section 2)."""
+"""The lines that the ledger itself writes about its own life, and checkpoints (FORMAT.md, sections 3 and 4)."""
 
 from base64 import b64encode
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import msgspec
 
@@ -45,9 +45,25 @@ class Cut(msgspec.Struct, frozen=True):
     sha256: str
 
 
+class Note(NamedTuple):
+    """A record of the log's own life, before it has an index and a time."""
+
+    kind: Kind
+    fields: Mapping[str, object]
+
+
 def timestamp() -> str:
     """Now, in UTC, to the microsecond."""
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return _text(datetime.now(UTC))
+
+
+def timestamp_of(seconds: float) -> str:
+    """A time in seconds since 1970 as records write it."""
+    return _text(datetime.fromtimestamp(seconds, UTC))
+
+
+def _text(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def encode(record: Mapping[str, object]) -> bytes:
@@ -76,43 +92,49 @@ def checkpoint_note(origin: str, key_name: str, checkpoint: Checkpoint) -> bytes
     return body + b"\n\xe2\x80\x94 %b %b\n" % (key_name.encode(), signature)
 
 
-def open_line(tree: Tree, origin: str, vkey: str, opened: Mapping[str, object], time: str) -> bytes:
+def open_line(
+    tree: Tree, origin: str, vkey: str, opened: Mapping[str, object], time: str, *, durability: str = "group"
+) -> bytes:
     """First line of a segment; `previous` is the tree of all lines before it, so a segment can be read alone."""
     previous = {
         "frontier": [b64encode(node).decode() for node in tree.frontier],
         "root": b64encode(tree.root()).decode(),
         "size": tree.size,
     }
-    return encode(
-        {
-            "durability": "group",
-            "index": tree.size,
-            "kind": Kind.OPEN,
-            "opened": dict(opened),
-            "origin": origin,
-            "previous": previous,
-            "time": time,
-            "version": FORMAT_VERSION,
-            "vkey": vkey,
-        }
-    )
+    fields = {
+        "durability": durability,
+        "opened": dict(opened),
+        "origin": origin,
+        "previous": previous,
+        "vkey": vkey,
+    }
+    return note_line(tree.size, Note(Kind.OPEN, fields), time)
 
 
-def recover_line(index: int, cut: Cut, time: str) -> bytes:
-    return encode(
-        {
-            "index": index,
-            "kind": Kind.RECOVER,
-            "length": cut.length,
-            "offset": cut.offset,
-            "segment": cut.segment,
-            "sha256": cut.sha256,
-            "time": time,
-            "version": FORMAT_VERSION,
-        }
-    )
+def note_line(index: int, note: Note, time: str) -> bytes:
+    return encode({"index": index, "kind": note.kind, "time": time, "version": FORMAT_VERSION, **note.fields})
 
 
-def close_line(index: int, records: int, time: str) -> bytes:
+def recover_note(cut: Cut) -> Note:
+    fields = {"length": cut.length, "offset": cut.offset, "segment": cut.segment, "sha256": cut.sha256}
+    return Note(Kind.RECOVER, fields)
+
+
+def close_note(records: int) -> Note:
     """Last record of an orderly end; `records` counts what this run acknowledged."""
-    return encode({"index": index, "kind": Kind.CLOSE, "records": records, "time": time, "version": FORMAT_VERSION})
+    return Note(Kind.CLOSE, {"records": records})
+
+
+def rotate_note(vkey: str) -> Note:
+    """The key that signs from the next group on; the group of this record is the last one of the old key."""
+    return Note(Kind.ROTATE, {"vkey": vkey})
+
+
+def clock_note(was: str) -> Note:
+    """The wall clock was set; `was` is what it would show now if it had only gone on."""
+    return Note(Kind.CLOCK, {"was": was})
+
+
+def disk_note(free: int, state: str) -> Note:
+    """`state` is `low`, `full` or `ok`, `free` the bytes that are free for the ledger."""
+    return Note(Kind.DISK, {"free": free, "state": state})

@@ -14,8 +14,8 @@ from gateway.audit.lines import Checkpoint
 from gateway.audit.tree import Tree, leaf_hash
 from gateway.model.words import Kind
 
-Verify = Callable[[Checkpoint], bool]
-"""Whether the checkpoint carries a good signature of this log's key over its own size and root."""
+Verify = Callable[[Checkpoint, str], bool]
+"""Whether the checkpoint carries a good signature of the given verifier key over its own size and root."""
 
 _ZEROS = bytes(64)
 
@@ -40,13 +40,18 @@ class Line(msgspec.Struct):
 
 
 class Group(msgspec.Struct):
-    """One whole group: where it ends, the tree before and after it, and its checkpoint."""
+    """One whole group: where it ends, the tree before and after it, its checkpoint, and the keys.
+
+    `vkey` signed it; `next_vkey` signs what follows, another one if the group holds a `rotate` record.
+    """
 
     start: int
     end: int
     before: Tree
     after: Tree
     head: Checkpoint
+    vkey: str
+    next_vkey: str
 
 
 class Scan(msgspec.Struct):
@@ -77,21 +82,25 @@ def opening_tree(line: Line) -> Tree | None:
         return None
 
 
-def scan(data: bytes, tree: Tree, verify: Verify) -> Scan:
-    """Read a segment whose first line is leaf `tree.size`; `tree` itself is left as it is."""
-    groups = _groups(data, tree.copy())
-    while groups and not verify(groups[-1].head):
-        groups.pop()
+def scan(data: bytes, tree: Tree, vkey: str, verify: Verify) -> Scan:
+    """Read a segment whose first line is leaf `tree.size`; `tree` itself is left as it is.
+
+    `vkey` is the key in force before it.
+    """
+    groups = _groups(data, tree.copy(), vkey)
+    while groups and not verify(groups[-1].head, groups[-1].vkey):
+        vkey = groups.pop().vkey
     group = groups[-1] if groups else None
     tail = group.end if group else 0
-    return Scan(group, tail, _forged(data[tail:], verify))
+    return Scan(group, tail, _forged(data[tail:], group.next_vkey if group else vkey, verify))
 
 
-def _groups(data: bytes, tree: Tree) -> deque[Group]:
+def _groups(data: bytes, tree: Tree, vkey: str) -> deque[Group]:
     """The last few whole groups up to the first line that is out of place."""
     groups: deque[Group] = deque(maxlen=3)
     before = tree.copy()
     start = position = 0
+    next_vkey = vkey
     while (end := data.find(b"\n", position)) >= 0:
         raw = data[position:end]
         line = parse_line(raw)
@@ -100,14 +109,15 @@ def _groups(data: bytes, tree: Tree) -> deque[Group]:
         position = end + 1
         if line.kind != Kind.CHECKPOINT:
             tree.append(leaf_hash(raw))
+            next_vkey = line.vkey if line.kind == Kind.ROTATE else next_vkey
             continue
         head = checkpoint_of(line)
         if head is None or head.size != tree.size or head.root != tree.root():
             break
         tree.append(leaf_hash(raw))
         after = tree.copy()
-        groups.append(Group(start, position, before, after, head))
-        start, before = position, after
+        groups.append(Group(start, position, before, after, head, vkey, next_vkey))
+        start, before, vkey = position, after, next_vkey
     return groups
 
 
@@ -119,7 +129,7 @@ def checkpoint_of(line: Line) -> Checkpoint | None:
     return Checkpoint(line.size, root, signature)
 
 
-def _forged(tail: bytes, verify: Verify) -> bool:
+def _forged(tail: bytes, vkey: str, verify: Verify) -> bool:
     """Whether the tail is more than a torn group.
 
     The pages of the one group that was being synced may reach the device in any order, so its own
@@ -130,7 +140,7 @@ def _forged(tail: bytes, verify: Verify) -> bool:
         line = parse_line(raw)
         if line is not None and line.kind == Kind.CHECKPOINT:
             head = checkpoint_of(line)
-            if head is not None and verify(head):
+            if head is not None and verify(head, vkey):
                 signed.append(raw)
     if not signed:
         return False

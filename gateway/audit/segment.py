@@ -15,7 +15,7 @@ import os
 import re
 import time
 from pathlib import Path
-from typing import Self
+from typing import Protocol, Self
 
 SEGMENT_NAME = re.compile(r"seg-(\d{12,})\.jsonl")
 FILL = 1024 * 1024
@@ -71,23 +71,48 @@ def write_file(path: Path, data: bytes) -> None:
     sync_directory(path.parent)
 
 
-def seal(path: Path, note: bytes) -> None:
-    """Move a finished segment to `sealed/`, its signed note first, so that no body lies there without one."""
-    sealed = path.parent / SEALED
-    sealed.mkdir(mode=0o700, exist_ok=True)
-    write_file(sealed / f"{path.stem}.note", note)
-    path.rename(sealed / path.name)
-    sync_directory(sealed)
-    sync_directory(path.parent)
+class OpenSegment(Protocol):
+    """The place that groups are written to. Every method raises OSError; after one it must be abandoned."""
+
+    first: int
+    size: int
+    born: float
+    leaves: list[bytes]
+
+    @property
+    def directories(self) -> tuple[Path, ...]: ...
+
+    def append(self, data: bytes) -> None:
+        """Return when the bytes are durable and still under this segment's name."""
+        ...
+
+    def begin(self, data: bytes) -> int | None:
+        """Write without waiting for the device; gives the descriptor to sync, None where only `append` will do.
+
+        `complete` must follow once the sync is over.
+        """
+        ...
+
+    def complete(self, size: int) -> None:
+        """The bytes that `begin` wrote are on the device: check that they are still under this segment's name."""
+        ...
+
+    def abandon(self) -> None: ...
+
+    def discard(self) -> None:
+        """Remove the file if it is still ours. Only for a segment that holds nothing acknowledged."""
+        ...
 
 
 class Segment:
-    """The open file of the log. Every method raises OSError; after one the segment must be abandoned."""
+    """The open file of the log: an `OpenSegment` in one directory. `leaves` holds its leaf hashes, joined by groups."""
 
     def __init__(self, path: Path, first: int, fd: int) -> None:
         self.path = path
         self.first = first
         self.size = 0
+        self.directories: tuple[Path, ...] = (path.parent,)
+        self.leaves: list[bytes] = []
         self._length = 0
         self.born = time.monotonic()
         self._fd = fd
@@ -115,12 +140,16 @@ class Segment:
         """Return when the bytes are on the device and still under this segment's name."""
         end = self.size + len(data)
         if end > self._length:
-            length = end + FILL
-            write_all(self._fd, bytes(length - self._length), self._length)
-            self._length = length
+            self.fill(end)
         write_all(self._fd, data, self.size)
         self._check()
         self.size = end
+
+    def fill(self, end: int) -> None:
+        """Put zeros where lines will come: up to `end`, and further ahead."""
+        length = end + FILL
+        write_all(self._fd, bytes(length - self._length), self._length)
+        self._length = length
 
     def begin(self, data: bytes) -> int | None:
         """Write without waiting for the device; gives the descriptor to sync, None where zeros have to be filled first.
@@ -152,6 +181,8 @@ class Segment:
             self._checked = now
             if not self._in_place():
                 raise OSError(errno.ESTALE, "the segment was replaced by another file")
+            if not os.access(self.path.parent, os.W_OK):
+                raise OSError(errno.EROFS, "the segment's directory was made read-only")
 
     def _in_place(self) -> bool:
         try:

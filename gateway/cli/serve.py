@@ -154,7 +154,9 @@ async def _serve(
     if not as_json:
         print_diagnostics(warnings, to=errors)
     supervisor = Supervisor(settings, policy, log, settings_file=config)
-    admin = Admin(settings.admin, supervisor.condition)
+    # Other settings may be in force by the time that somebody asks.
+    declare = lambda: supervisor.settings.ledger.declared()  # noqa: E731, PLW0108
+    admin = Admin(settings.admin, supervisor.condition, declare)
     try:
         address = await admin.start()
         await supervisor.start()

@@ -16,6 +16,8 @@ from gateway.runtime.metrics import CONTENT_TYPE, PREFIX, render
 from gateway.runtime.settings import Listener
 
 Look = Callable[[], Awaitable[Condition]]
+Declare = Callable[[], dict[str, object]]
+"""What the ledger promises: its durability, and the loss bound."""
 
 _NO_STORE = {"Cache-Control": "no-store"}
 
@@ -23,9 +25,9 @@ _NO_STORE = {"Cache-Control": "no-store"}
 class Admin:
     """Serves the condition that `look` gives at the time of each request."""
 
-    def __init__(self, listener: Listener, look: Look) -> None:
+    def __init__(self, listener: Listener, look: Look, declare: Declare) -> None:
         self._listener = listener
-        self._runner = web.AppRunner(make_app(look), access_log=None, handle_signals=False)
+        self._runner = web.AppRunner(make_app(look, declare), access_log=None, handle_signals=False)
 
     async def start(self) -> Listener:
         """Listen; returns the listener with the port that it really has.
@@ -44,11 +46,11 @@ class Admin:
         await self._runner.cleanup()
 
 
-def make_app(look: Look) -> web.Application:
+def make_app(look: Look, declare: Declare) -> web.Application:
     """The application; GET and HEAD only."""
 
     async def healthz(_request: web.Request) -> web.Response:
-        return _json({"status": "alive"})
+        return _json({"ledger": declare(), "status": "alive"})
 
     async def readyz(_request: web.Request) -> web.Response:
         condition = await look()

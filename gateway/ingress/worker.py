@@ -118,7 +118,12 @@ class Worker:
         settings = start.settings
         policy = await _policy(settings, start.policy, start.date)
         services = Services.open(
-            Path(settings.state), start.slot, origin=settings.origin(start.slot), limits=settings.limits, log=log
+            Path(settings.state),
+            start.slot,
+            origin=settings.origin(start.slot),
+            limits=settings.limits,
+            log=log,
+            ledger=settings.ledger,
         )
         try:
             await services.record_policy(policy)

@@ -28,6 +28,7 @@ _ERRORS = {
     "PG919": "gateway.yaml says no version, or one that this gateway does not read",
     "PG920": "TLS files are given for a recipient that has no https upstream",
     "PG921": "two recipients with one upstream have different TLS files",
+    "PG922": "two keys of the ledger contradict each other, or one asks for another",
     "PG930": "an anchor is of no kind that there is, or of more than one",
     "PG931": "two anchors are the same place",
 }

@@ -6,7 +6,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from gateway import __version__
 from gateway.audit.ledger import Ledger
 from gateway.crypto.keyring import KeyRing
 from gateway.engine.record import bare_entry
@@ -17,9 +16,11 @@ from gateway.policy.policy import Policy
 from gateway.runtime.erasure import open_subjects
 from gateway.runtime.metrics import Metrics
 from gateway.runtime.moments import Moments
+from gateway.runtime.open_ledger import open_ledger
 from gateway.runtime.people import People
+from gateway.runtime.settings_ledger import LedgerSettings
 from gateway.stores.consent import SqliteConsentStore
-from gateway.stores.keyfile import load_keyring, load_signing_key
+from gateway.stores.keyfile import load_keyring
 from gateway.stores.ports import ConsentStore
 from gateway.stores.subjects import SUBJECTS, SqliteSubjectStore
 
@@ -52,7 +53,16 @@ class Services:
         self._counted: dict[str, int] = {}
 
     @classmethod
-    def open(cls, state: Path, slot: str, *, origin: str, limits: Limits, log: Any) -> "Services":
+    def open(
+        cls,
+        state: Path,
+        slot: str,
+        *,
+        origin: str,
+        limits: Limits,
+        log: Any,
+        ledger: LedgerSettings = LedgerSettings(),  # noqa: B008 - frozen
+    ) -> "Services":
         """Open everything that the worker of this slot needs; must run inside its event loop.
 
         `origin` names the slot's log if this is its first use.
@@ -62,24 +72,17 @@ class Services:
                 subject store was put back, with keys that were erased; nothing stays open.
         """
         keys = load_keyring(state)
-        signer = load_signing_key(state, slot, name=origin)
         met_nobody = not (state / SUBJECTS).exists()
-        with ExitStack() as opened:
+        with ExitStack() as stack:
             people = open_people(state, keys)
-            opened.callback(people.close)
+            stack.callback(people.close)
             consent = SqliteConsentStore(state / "consent.sqlite")
-            opened.callback(consent.close)
+            stack.callback(consent.close)
             if met_nobody and not consent.is_empty():
                 log.warning("what people decided before matches nobody: subjects.sqlite is new or lost")
-            ledger = Ledger.open(
-                state / "audit" / slot,
-                origin=signer.name,
-                signer=signer,
-                opened={"program": __version__, "slot": slot},
-                timeout=limits.audit_timeout,
-            )
-            opened.pop_all()
-        return cls(keys=keys, people=people, consent=consent, ledger=ledger, metrics=Metrics(), log=log, limits=limits)
+            opened = open_ledger(state, slot, origin=origin, settings=ledger, timeout=limits.audit_timeout)
+            stack.pop_all()
+        return cls(keys=keys, people=people, consent=consent, ledger=opened, metrics=Metrics(), log=log, limits=limits)
 
     async def record_policy(self, policy: Policy) -> None:
         """Record that this policy is in force from now on; durable when it returns.

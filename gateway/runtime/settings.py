@@ -14,6 +14,7 @@ import msgspec
 from gateway.audit.anchors import AnchorSettings
 from gateway.model.limits import DEFAULT_LIMITS, Limits
 from gateway.policy.policy import Policy
+from gateway.runtime.settings_ledger import LedgerSettings
 
 LOG_LEVELS = ("debug", "info", "warning", "error")
 FORWARDED_MODES = ("off", "append")
@@ -107,6 +108,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     deployment: str = DEFAULT_DEPLOYMENT
     forwarded: Forwarded = Forwarded()
     upstream_tls: dict[str, UpstreamTls] = {}
+    ledger: LedgerSettings = LedgerSettings()
     limits: Limits = DEFAULT_LIMITS
     log_level: str = "info"
     anchors: tuple[AnchorSettings, ...] = ()

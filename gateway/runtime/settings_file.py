@@ -32,6 +32,7 @@ from gateway.runtime.settings import (
     parse_listener,
 )
 from gateway.runtime.settings_anchors import AnchorsReader
+from gateway.runtime.settings_ledger import LEDGER_KEYS, LedgerSettings, read_ledger
 from gateway.runtime.settings_nodes import SettingsNodes
 
 _KEYS = (
@@ -44,6 +45,7 @@ _KEYS = (
     "state",
     "forwarded",
     "upstream_tls",
+    "ledger",
     "limits",
     "log_level",
     "anchors",
@@ -120,6 +122,7 @@ class _Reader(SettingsNodes):
             deployment=self._deployment(keys.get("deployment")),
             forwarded=self._forwarded(keys.get("forwarded")),
             upstream_tls=self._upstream_tls(keys.get("upstream_tls")),
+            ledger=self._ledger(keys.get("ledger")),
             limits=self._limits(keys.get("limits")),
             log_level=self._word(keys.get("log_level"), LOG_LEVELS, "info"),
             anchors=AnchorsReader(self._report, self._base).anchors(keys.get("anchors"), state),
@@ -233,6 +236,11 @@ class _Reader(SettingsNodes):
             self._add("PG911", node, "certificate and key come together")
         certificate, key = self._pair(node, keys.get("certificate"), keys.get("key"))
         return UpstreamTls(self._authority(keys.get("ca")), certificate, key)
+
+    def _ledger(self, node: Node | None) -> LedgerSettings:
+        entries = self._entries(node, LEDGER_KEYS).items()
+        given = {name: scalar for name, value in entries if (scalar := self._text(value)) is not None}
+        return read_ledger(given, self._base, self._add)
 
     def _limits(self, node: Node | None) -> Limits:
         names = tuple(Limits.__struct_fields__)

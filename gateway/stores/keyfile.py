@@ -102,6 +102,46 @@ def load_signing_key(state: Path, slot: str, *, name: str | None = None) -> Sign
         raise StoreDown(Posture.KEY_PROVIDER_DOWN, _MALFORMED) from None
 
 
+def next_signing_key(state: Path, slot: str, *, make: bool = False) -> SigningKey | None:
+    """The key that follows the slot's present one in a rotation that has begun, None where none has.
+
+    With `make` it is made where there is none; its name is that of the present key.
+
+    Raises:
+        StoreDown: as `load_signing_key`.
+    """
+    path = _next_path(state, slot)
+    if make and not path.exists():
+        present = load_signing_key(state, slot)
+        try:
+            _write_new(path, SigningKey(present.name, secrets.token_bytes(SEED_SIZE)).private_text() + "\n")
+        except OSError as problem:
+            raise StoreDown(Posture.KEY_PROVIDER_DOWN, _UNWRITABLE) from problem
+    text = _read(path)
+    try:
+        return parse_signing_key(text) if text is not None else None
+    except ValueError:
+        raise StoreDown(Posture.KEY_PROVIDER_DOWN, _MALFORMED) from None
+
+
+def adopt_next_signing_key(state: Path, slot: str) -> None:
+    """Put the next key in the present one's place; the present one is gone then. Once it is in force in the log only.
+
+    Raises:
+        StoreDown: KEY_PROVIDER_DOWN; the directory cannot be written.
+    """
+    path = _next_path(state, slot)
+    try:
+        path.rename(state / KEYS / f"{slot}.log.key")
+        sync_directory(path.parent)
+    except OSError as problem:
+        raise StoreDown(Posture.KEY_PROVIDER_DOWN, _UNWRITABLE) from problem
+
+
+def _next_path(state: Path, slot: str) -> Path:
+    return state / KEYS / f"{slot}.log.key.next"
+
+
 def _read_root(state: Path) -> str:
     text = _read(state / ROOT_KEY)
     if text is None:

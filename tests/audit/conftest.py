@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from faults import Faults
 
 from gateway.audit import segment as segment_module
 from gateway.audit.commit import GroupWriter
@@ -52,7 +53,7 @@ class Logs:
     def start(self, slot: Path | None = None, *, segment_bytes: int = 1 << 20, origin: str = ORIGIN) -> GroupWriter:
         slot = slot or self.slot
         slot.mkdir(parents=True, exist_ok=True)
-        recovered = recover(slot, origin, self.key)
+        recovered = recover((slot,), origin, (self.key,))
         writer = GroupWriter(
             slot,
             recovered.tree,
@@ -65,7 +66,7 @@ class Logs:
         )
         writer.start(recovered.cuts)
         publish_key(slot, self.key)
-        finish(slot, origin, self.key, recovered)
+        finish((slot,), origin, recovered)
         return writer
 
     def write(
@@ -111,6 +112,11 @@ class Logs:
 @pytest.fixture
 def logs(tmp_path: Path) -> Logs:
     return Logs(tmp_path / "audit" / "w0")
+
+
+@pytest.fixture
+def faults(monkeypatch: pytest.MonkeyPatch) -> Faults:
+    return Faults(monkeypatch)
 
 
 @pytest.fixture(autouse=True)

@@ -1,80 +1,9 @@
 """Groups, rotation, and what follows a failure of each single file operation."""
 
-import os
-from pathlib import Path
-
 import pytest
+from faults import check_log, run
 
 from gateway.audit import segment as module
-
-OPERATIONS = ("pwrite", "fsync", "ftruncate", "open", "fstat", "lseek")
-
-
-class Faults:
-    """Fails the N-th file operation of the writer, or every one from the N-th on."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.fail_at = -1
-        self.for_good = False
-        self.short = False
-        self.count = 0
-        for name in OPERATIONS:
-            monkeypatch.setattr(module.os, name, self._shim(name, getattr(os, name)))
-        real_rename = Path.rename
-
-        def rename(path, target):
-            self._step("rename")
-            return real_rename(path, target)
-
-        monkeypatch.setattr(Path, "rename", rename)
-
-    def arm(self, fail_at: int, *, for_good: bool = False, short: bool = False) -> None:
-        self.fail_at, self.for_good, self.short, self.count = fail_at, for_good, short, 0
-
-    def _step(self, name):
-        self.count += 1
-        if self.count == self.fail_at or (self.for_good and 0 < self.fail_at < self.count):
-            raise OSError(5, f"injected at {name}")
-
-    def _shim(self, name, real):
-        def operation(*args, **kwargs):
-            try:
-                self._step(name)
-            except OSError:
-                if name == "pwrite" and self.short:
-                    real(args[0], bytes(args[1])[: len(args[1]) // 2], args[2])
-                raise
-            return real(*args, **kwargs)
-
-        return operation
-
-
-@pytest.fixture
-def faults(monkeypatch):
-    return Faults(monkeypatch)
-
-
-def run(logs, writer, groups=6):
-    """Commit groups of two; return the indexes that were acknowledged, by request."""
-    acknowledged = {}
-    for group in range(groups):
-        try:
-            first = writer.append([logs.record(f"{group}.0"), logs.record(f"{group}.1")])
-        except OSError:
-            continue
-        acknowledged |= {f"{group}.0": first, f"{group}.1": first + 1}
-        writer.seal_finished()
-    return acknowledged
-
-
-def check(logs, acknowledged):
-    lines = logs.lines()
-    assert [line["index"] for line in lines] == list(range(len(lines)))
-    for request, index in acknowledged.items():
-        assert lines[index]["request"] == request
-    requests = [line["request"] for line in lines if "request" in line]
-    assert len(requests) == len(set(requests))
-    assert logs.verdict() == "VERIFIED"
 
 
 def test_a_group_ends_in_its_checkpoint(logs):
@@ -104,7 +33,7 @@ def test_rotation_by_size(logs, segment_bytes):
         lines = (logs.slot / "sealed" / name).read_bytes().splitlines()
         assert lines[0].startswith(b'{"durability":"group","index":%d,' % int(name[4:16]))
         assert b'"kind":"checkpoint"' in lines[-1]
-    check(logs, acknowledged)
+    check_log(logs, acknowledged)
 
 
 def test_rotation_by_age(logs, monkeypatch):
@@ -124,7 +53,7 @@ def test_rotation_by_age(logs, monkeypatch):
 
 
 @pytest.mark.parametrize("short", [False, True])
-def test_each_single_operation_may_fail_once(logs, faults, no_sync, monkeypatch, short):
+def test_each_single_operation_may_fail_once(logs, no_sync, faults, monkeypatch, short):
     """Whatever fails, what was acknowledged is there, the log goes on by itself, and it verifies."""
     base = logs.slot
     operation = 0
@@ -140,13 +69,13 @@ def test_each_single_operation_may_fail_once(logs, faults, no_sync, monkeypatch,
             assert len(acknowledged) >= 10
             assert writer.append([logs.record("last")])
         writer.close()
-        check(logs, acknowledged)
+        check_log(logs, acknowledged)
         if not reached:
             break
     assert operation > 30
 
 
-def test_each_single_operation_may_fail_and_the_process_die(logs, faults, no_sync):
+def test_each_single_operation_may_fail_and_the_process_die(logs, no_sync, faults):
     base = logs.slot
     operation = 0
     while True:
@@ -161,7 +90,7 @@ def test_each_single_operation_may_fail_and_the_process_die(logs, faults, no_syn
         writer = logs.start(segment_bytes=1500)
         assert writer.append([logs.record("after the restart")])
         writer.close()
-        check(logs, acknowledged)
+        check_log(logs, acknowledged)
         if not reached:
             break
     assert operation > 30
@@ -180,7 +109,7 @@ def test_nothing_is_signed_again_while_the_disk_stays_full(logs, faults):
     assert [line.get("request") for line in logs.lines()].count("lost") == 1
     writer.close()
     assert sum(path.stat().st_size == 0 for path in logs.slot.rglob("*.jsonl")) == 0
-    check(logs, acknowledged)
+    check_log(logs, acknowledged)
 
 
 def test_a_live_log_with_a_dead_segment_verifies_without_a_restart(logs, faults):
@@ -192,9 +121,9 @@ def test_a_live_log_with_a_dead_segment_verifies_without_a_restart(logs, faults)
     faults.arm(-1)
     acknowledged["next"] = writer.append([logs.record("next")])
     assert len(list(logs.slot.glob("*.jsonl"))) == 2
-    check(logs, acknowledged)
+    check_log(logs, acknowledged)
     writer.close()
-    check(logs, acknowledged)
+    check_log(logs, acknowledged)
 
 
 def test_a_close_that_fails_is_recovered_later(logs, faults):
@@ -206,4 +135,4 @@ def test_a_close_that_fails_is_recovered_later(logs, faults):
     faults.arm(-1)
     writer.abandon()
     logs.start().close()
-    check(logs, acknowledged)
+    check_log(logs, acknowledged)

@@ -67,7 +67,7 @@ def test_a_group_that_was_written_again_after_a_failure_is_found(log):
     log.write(3)
     log.writer.assemble([(b"{", b'"kind":"count","time":"2026-11-23T13:07:25.123456Z","version":1}')])
     log.writer.begin()
-    log.writer.fail()
+    log.writer.fail(OSError(5, "planted"))
     log.write(3)
     assert len(list(log.slot.glob("seg-*.jsonl"))) == 2
     assert said(log, *checkpoints(log)) == []

@@ -6,11 +6,14 @@ import subprocess
 from base64 import b64decode
 from hashlib import sha256
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 import gateway.audit
+from gateway.audit import space
 from gateway.audit.commit import GroupWriter
+from gateway.audit.recovery import publish_key
 from gateway.audit.tree import Tree
 from gateway.audit.verify_line import KINDS
 from gateway.audit.verify_report import Verdict
@@ -45,6 +48,40 @@ def test_the_writer_writes_the_worked_bytes(tmp_path):
     assert key.vkey + "\n" == block("vkey")
     assert (tmp_path / "sealed" / "seg-000000000000.jsonl").read_text() == block("jsonl")
     assert (tmp_path / "sealed" / "seg-000000000000.note").read_text() == block("note")
+
+
+def test_the_writer_writes_the_worked_records_of_its_own_life(tmp_path, monkeypatch):
+    disk = SimpleNamespace(f_frsize=4096, f_bavail=2_000_000, f_blocks=25_000_000)
+    monkeypatch.setattr(space.os, "statvfs", lambda path: disk)
+    wall = [1_795_439_245.123456]
+    keys = [SigningKey("example.org/log/w0", bytes(range(start, start + 32))) for start in (0, 32)]
+    before, after = block("rotated").splitlines()[4].encode().split(b'"index":4,')
+    writer = GroupWriter(
+        tmp_path,
+        Tree(),
+        keys[0],
+        origin="example.org/log/w0",
+        opened={"policy": "3b1f0c5d9a7e2468"},
+        segment_bytes=1 << 20,
+        segment_seconds=3600,
+        clock=lambda: "2026-11-23T13:07:25.123456Z",
+        wall=lambda: wall[0],
+        steady=lambda: 0.0,
+        space=space.Space((tmp_path,), warn_percent=10),
+    )
+    writer.start(())
+    wall[0] -= 3600
+    assert writer.append([(before, after)]) == 4
+    writer.rotate(keys[1])
+    writer.close()
+    publish_key(tmp_path, keys[0])
+    publish_key(tmp_path, keys[1])
+    assert (tmp_path / "sealed" / "seg-000000000000.jsonl").read_text() == block("rotated")
+    assert (tmp_path / "sealed" / "seg-000000000008.jsonl").read_text() == block("following")
+    assert (tmp_path / "log.vkey").read_text() == block("vkeys")
+    assert (tmp_path / "sealed" / "seg-000000000008.leaves").read_bytes() == bytes.fromhex(block("leaves"))
+    lines = block("following").splitlines()
+    assert block("leaves").split() == [sha256(b"\x00" + line.encode()).hexdigest() for line in lines]
 
 
 def test_the_worked_leaf_hash():

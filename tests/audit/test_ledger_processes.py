@@ -53,7 +53,7 @@ def check_acknowledged(logs, output):
     return len(acknowledged)
 
 
-def test_kill_9_loses_nothing_that_was_acknowledged(logs):
+def test_row_01_kill_9_loses_nothing_that_was_acknowledged(logs):
     for lines_before_the_kill in (1, 50, 400):
         child = start_child(logs)
         output = [child.stdout.readline() for _ in range(lines_before_the_kill)]
@@ -65,7 +65,7 @@ def test_kill_9_loses_nothing_that_was_acknowledged(logs):
         assert logs.verdict() == "VERIFIED"
 
 
-def test_a_full_disk_refuses_and_the_log_goes_on_when_there_is_room(logs):
+def test_row_04_a_full_disk_refuses_and_the_log_goes_on_when_there_is_room(logs):
     child = start_child(logs, limit=20_000)
     output = child.stdout.readlines()
     assert child.wait() == 0

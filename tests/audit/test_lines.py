@@ -6,9 +6,14 @@ from gateway.audit.lines import (
     checkpoint_body,
     checkpoint_line,
     checkpoint_note,
-    close_line,
-    recover_line,
+    clock_note,
+    close_note,
+    disk_note,
+    note_line,
+    recover_note,
+    rotate_note,
     timestamp,
+    timestamp_of,
 )
 from gateway.audit.verify_line import TIME, read_line
 
@@ -30,5 +35,12 @@ def test_the_ledgers_own_records_are_lines_of_the_format():
     now = timestamp()
     assert TIME.fullmatch(now)
     cut = Cut("seg-000000000000.jsonl", 10, 3, "ab" * 32)
-    assert read_line(recover_line(4, cut, now))["segment"] == "seg-000000000000.jsonl"
-    assert read_line(close_line(5, 2, now))["records"] == 2
+    assert read_line(note_line(4, recover_note(cut), now))["segment"] == "seg-000000000000.jsonl"
+    assert read_line(note_line(5, close_note(2), now))["records"] == 2
+    assert read_line(note_line(6, rotate_note("name+00000000+key"), now))["vkey"] == "name+00000000+key"
+    assert read_line(note_line(7, clock_note(now), now))["was"] == now
+    assert read_line(note_line(8, disk_note(12, "low"), now))["free"] == 12
+
+
+def test_a_time_in_seconds_is_written_like_any_other():
+    assert timestamp_of(1_795_439_245.5) == "2026-11-23T13:07:25.500000Z"

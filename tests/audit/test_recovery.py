@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-from hashlib import sha256
 
 import pytest
 
@@ -39,43 +38,6 @@ def test_a_process_that_died_between_groups_leaves_nothing_to_cut(logs):
     assert b"\0" not in b"".join(path.read_bytes() for path in logs.slot.rglob("*.jsonl"))
 
 
-@pytest.mark.parametrize("tail", ["cut", "zeros", "garbage", "hole"])
-def test_a_tear_at_every_byte_of_the_last_two_groups(logs, no_sync, tail):
-    logs.write(groups=3, each=1, close=False, short=True)
-    path = logs.only_segment()
-    data = path.read_bytes().rstrip(b"\0")
-    ends = [position + 1 for position in range(len(data)) if data[position : position + 1] == b"\n"]
-    group_ends = [end for end in ends if b"checkpoint" in data[:end].splitlines()[-1]]
-    before = logs.lines()
-    start = group_ends[-3]
-    # A hole in a group that was acknowledged is no torn tail, so it is made in the last group only.
-    for offset in range(group_ends[-2] + 1 if tail == "hole" else start, len(data), 1 if tail == "cut" else 7):
-        shutil.rmtree(logs.slot)
-        logs.slot.mkdir()
-        torn = {
-            "cut": data[:offset],
-            "zeros": data[:offset] + bytes(3000),
-            "garbage": data[:offset] + b'\xff\x00\n{}\n{"kind":"\xff"}\n' * 9,
-            "hole": data[:offset] + bytes(80) + data[offset + 80 :],
-        }[tail]
-        path.write_bytes(torn)
-        (logs.slot / "log.vkey").write_text(logs.key.vkey + "\n")
-        kept = max(end for end in group_ends if end <= offset)
-        left = torn[kept:].rstrip(b"\0")
-        if left and offset % 7 == 0:
-            assert logs.verdict() == "TAMPERED"
-        logs.start().close()
-        lines = logs.lines()
-        whole = data[:kept].count(b"\n")
-        assert lines[:whole] == before[:whole]
-        cuts = [line for line in lines if line["kind"] == "recover"]
-        assert [line["sha256"] for line in cuts] == ([sha256(left).hexdigest()] if left else [])
-        for cut in cuts:
-            copy = logs.slot / "torn" / f"{cut['segment']}.{cut['offset']}.{cut['sha256']}"
-            assert copy.read_bytes() == left
-        assert logs.verdict() == "VERIFIED"
-
-
 def test_recovery_that_dies_is_repeated(logs):
     logs.write(close=False)
     path = logs.only_segment()
@@ -83,7 +45,7 @@ def test_recovery_that_dies_is_repeated(logs):
         file.truncate(len(path.read_bytes().rstrip(b"\0")))
         file.seek(0, os.SEEK_END)
         file.write(b'{"torn')
-    recover(logs.slot, "example.org/log/w0", logs.key)  # and dies before its record is written
+    recover((logs.slot,), "example.org/log/w0", (logs.key,))  # and dies before its record is written
     [pending] = (logs.slot / "torn").iterdir()
     assert pending.name.endswith(".pending")
     assert logs.verdict() == "VERIFIED"

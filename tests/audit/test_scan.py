@@ -54,8 +54,8 @@ def test_only_groups_with_a_good_signature_are_kept():
     root = b64encode(tree.root())
     head = b'{"index":1,"kind":"checkpoint","root":"%b","signature":"AAAA","size":1}' % root
     data = line + b"\n" + head + b"\n"
-    good = scan(data, Tree(), lambda checkpoint: checkpoint.signature == bytes(3))
+    good = scan(data, Tree(), "key", lambda checkpoint, vkey: checkpoint.signature == bytes(3) and vkey == "key")
     assert (good.group.end, good.tail, good.forged) == (len(data), len(data), False)
     assert good.group.after.size == 2
-    bad = scan(data, Tree(), lambda checkpoint: False)
+    bad = scan(data, Tree(), "key", lambda checkpoint, vkey: False)
     assert (bad.group, bad.tail, bad.forged) == (None, 0, False)

@@ -4,7 +4,8 @@ import os
 import pytest
 
 from gateway.audit import segment as module
-from gateway.audit.segment import Segment, seal, segment_name, segments_in, write_file
+from gateway.audit.sealing import leaves_of, seal
+from gateway.audit.segment import Segment, segment_name, segments_in, write_file
 
 
 def test_names_sort_and_only_segments_are_listed(tmp_path):
@@ -115,9 +116,10 @@ def test_abandoning_twice_is_harmless(tmp_path):
 def test_seal_puts_the_note_first(tmp_path):
     path = tmp_path / segment_name(7)
     path.write_bytes(b"body\n")
-    seal(path, b"note\n")
+    seal(path, b"note\n", leaves_of(b"body\n"))
     assert sorted(p.name for p in (tmp_path / "sealed").iterdir()) == [
         "seg-000000000007.jsonl",
+        "seg-000000000007.leaves",
         "seg-000000000007.note",
     ]
     assert not path.exists()

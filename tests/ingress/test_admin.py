@@ -9,8 +9,10 @@ from gateway.ingress.control import Status
 from gateway.runtime.anchoring import AnchoringStatus, AnchorStatus
 from gateway.runtime.metrics import Metrics
 from gateway.runtime.settings import Listener
+from gateway.runtime.settings_ledger import LedgerSettings
 
 DIGEST = "0123456789abcdef"
+DECLARED = LedgerSettings(durability="interval", interval_ms=50).declared
 
 
 def status(*, policy: str = DIGEST, ledger: bool = True, consent: bool = True) -> Status:
@@ -27,7 +29,7 @@ async def client_of(current: Condition):
     async def look() -> Condition:
         return current
 
-    client = TestClient(TestServer(make_app(look)))
+    client = TestClient(TestServer(make_app(look, DECLARED)))
     await client.start_server()
     return client
 
@@ -51,7 +53,7 @@ async def test_ready_only_if_every_worker_is(workers, expected):
     assert body["ready"] is (expected == 200)
     assert sorted(body["workers"]) == sorted(workers)
     alive = await client.get("/healthz")
-    assert (alive.status, await alive.json()) == (200, {"status": "alive"})
+    assert (alive.status, await alive.json()) == (200, {"ledger": DECLARED(), "status": "alive"})
     await client.close()
 
 
@@ -149,7 +151,7 @@ async def test_it_listens_where_it_is_told(tmp_path, kind):
         return condition(w0=status())
 
     listener = Listener("127.0.0.1", 0) if kind == "tcp" else Listener("", path=str(tmp_path / "admin.sock"))
-    admin = Admin(listener, look)
+    admin = Admin(listener, look, DECLARED)
     address = await admin.start()
     import aiohttp
 

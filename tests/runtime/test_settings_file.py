@@ -10,6 +10,7 @@ from gateway.model.limits import DEFAULT_LIMITS, KIB, MIB, Limits
 from gateway.runtime.codes import CODES
 from gateway.runtime.settings import Forwarded, Listener, Settings, Tls, UpstreamTls
 from gateway.runtime.settings_file import load_settings, read_settings
+from gateway.runtime.settings_ledger import LEDGER_KEYS, LedgerSettings
 
 MINIMUM = """\
 version: 1
@@ -66,6 +67,14 @@ forwarded:
   hide_client: true
 upstream_tls:
   shop: {ca: upstream.pem, certificate: upstream.pem, key: upstream.key}
+ledger:
+  durability: interval
+  interval_ms: 250
+  second_directory: /mnt/other
+  segment_mib: 16
+  segment_minutes: 5
+  ballast_mib: 0
+  warn_free_percent: 20
 log_level: debug
 limits: {body: 2MiB, request_line: 4 KiB, header_count: 50, drain_timeout: 2.5, keepalive_timeout: 10}
 """,
@@ -85,6 +94,15 @@ limits: {body: 2MiB, request_line: 4 KiB, header_count: 50, drain_timeout: 2.5, 
         deployment="shop.example",
         forwarded=Forwarded("append", ("10.0.0.0/8", "2001:db8::/32", "192.0.2.1/32"), "x_forwarded", hide_client=True),
         upstream_tls={"shop": UpstreamTls(upstream + ".pem", upstream + ".pem", upstream + ".key")},
+        ledger=LedgerSettings(
+            durability="interval",
+            interval_ms=250,
+            second_directory="/mnt/other",
+            segment_mib=16,
+            segment_minutes=5,
+            ballast_mib=0,
+            warn_free_percent=20,
+        ),
         log_level="debug",
         limits=msgspec.structs.replace(
             DEFAULT_LIMITS,
@@ -101,7 +119,9 @@ def test_the_example_names_every_limit_with_its_default():
     settings, diagnostics = load_settings(EXAMPLE)
     assert diagnostics == []
     assert settings.limits == Limits()
+    assert settings.ledger == LedgerSettings()
     text = EXAMPLE.read_text()
+    assert [name for name in LEDGER_KEYS if f"  {name}: " not in text and f"# {name}: " not in text] == []
     assert [name for name in Limits.__struct_fields__ if f"\n  {name}: " not in text] == []
 
 
@@ -114,6 +134,18 @@ def test_settings_survive_json():
     ("change", "code", "line", "column"),
     [
         ("listener: []", "PG910", 5, 1),
+        ("ledger: {durabilty: group}", "PG910", 5, 10),
+        ("ledger: {durability: groups}", "PG913", 5, 22),
+        ("ledger: {strict: yes}", "PG913", 5, 18),
+        ("ledger: {strict: true, durability: interval, interval_ms: 5}", "PG922", 5, 36),
+        ("ledger: {durability: interval}", "PG922", 5, 22),
+        ("ledger: {interval_ms: 5}", "PG922", 5, 23),
+        ("ledger: {durability: all_sinks}", "PG922", 5, 22),
+        ("ledger: {durability: any_sink}", "PG922", 5, 22),
+        ("ledger: {segment_mib: 0}", "PG914", 5, 23),
+        ("ledger: {warn_free_percent: 100}", "PG914", 5, 29),
+        ("ledger: {ballast_mib: 1.5}", "PG914", 5, 23),
+        ("ledger: [group]", "PG912", 5, 9),
         ("workers: 0", "PG914", 5, 10),
         ("workers: 257", "PG914", 5, 10),
         ("workers: two", "PG914", 5, 10),

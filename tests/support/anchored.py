@@ -131,7 +131,7 @@ class Log:
 
     def open(self, *, segment_bytes: int = 1 << 20) -> GroupWriter:
         self.slot.mkdir(parents=True, exist_ok=True)
-        recovered = recover(self.slot, self.key.name, self.key)
+        recovered = recover((self.slot,), self.key.name, (self.key,))
         self.writer = GroupWriter(
             self.slot,
             recovered.tree,
@@ -143,7 +143,7 @@ class Log:
         )
         self.writer.start(recovered.cuts)
         publish_key(self.slot, self.key)
-        finish(self.slot, self.key.name, self.key, recovered)
+        finish((self.slot,), self.key.name, recovered)
         return self.writer
 
     def write(self, groups: int = 1) -> None:
