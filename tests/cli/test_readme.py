@@ -21,6 +21,9 @@ COMMANDS = [
     if line.startswith("privacy-gateway ")
 ]
 
+BY_RECIPIENT = next(command for command in COMMANDS if "--by recipient" in command)
+"""Where the commands about the ledger begin."""
+
 
 def run(line: str, directory: Path) -> subprocess.CompletedProcess:
     words = shlex.split(line, comments=True)
@@ -50,7 +53,8 @@ def test_the_commands_for_authors_succeed(checkout, verb):
 
 def test_the_commands_around_a_running_gateway(tmp_path):
     checkout = tmp_path
-    lines = {" ".join(command.split()[1:3]): command for command in COMMANDS}
+    before, ledger = COMMANDS[: COMMANDS.index(BY_RECIPIENT)], COMMANDS[COMMANDS.index(BY_RECIPIENT) :]
+    lines = {" ".join(command.split()[1:3]): command for command in before}
     assert run(lines["keys init"], checkout).returncode == 0
     assert run(lines["consent grant"], checkout).returncode == 0
     with RecordingUpstream() as shop:
@@ -66,6 +70,10 @@ def test_the_commands_around_a_running_gateway(tmp_path):
     assert "sign-up" in found.stdout
     assert "UNANCHORED" in verdict.stdout
     assert verdict.returncode == 15
+    for line in ledger:
+        result = run(line, checkout)
+        assert result.returncode == 0, line + result.stdout + result.stderr
+        assert result.stdout, line
 
 
 def test_every_verb_that_the_readme_names_exists():
