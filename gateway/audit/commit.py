@@ -74,6 +74,11 @@ class GroupWriter:
         self._recent: tuple[Group, ...] = ()
 
     @property
+    def origin(self) -> str:
+        """Name of the log."""
+        return self._composer.origin
+
+    @property
     def vkey(self) -> str:
         """The key that signs the next group."""
         return self._composer.signer.vkey

@@ -121,6 +121,11 @@ class Ledger:
         return self._writer.records
 
     @property
+    def origin(self) -> str:
+        """Name of the log."""
+        return self._writer.origin
+
+    @property
     def vkey(self) -> str:
         """The verifier key in force."""
         return self._writer.vkey

@@ -89,7 +89,7 @@ def response_fields(
         varies_by_signal: the answer depends on Sec-GPC.
         record: the id of the record that this answer leaves, if it leaves one.
     """
-    kept = _rewritten(headers, suffix) if suffix else [pair for pair in headers if pair[0].lower() != _RECORD_NAME]
+    kept = _rewritten(headers, suffix) if suffix else [pair for pair in headers if pair[0].lower() not in _OURS]
     if personal:
         kept = _private_to_the_caller(kept)
     if varies_by_signal:
@@ -114,8 +114,11 @@ def _rewritten(headers: HeaderPairs, suffix: bytes) -> list[tuple[bytes, bytes]]
 RECORD_FIELD = b"Privacy-Record"
 """Response field with the id under which the ledger keeps what this answer disclosed."""
 
-_RECORD_NAME = RECORD_FIELD.lower()
-_TOUCHED = _DIGESTS | _FRAMING | {_RECORD_NAME, b"etag"}
+RECEIPT_FIELD = b"Disclosure-Receipt"
+"""Response field with origin, index and leaf hash of that record, for whoever wants a proof of it later."""
+
+_OURS = frozenset({RECORD_FIELD.lower(), RECEIPT_FIELD.lower()})
+_TOUCHED = _DIGESTS | _FRAMING | _OURS | {b"etag"}
 _TOUCHED_LENGTHS = frozenset(map(len, _TOUCHED))
 _NO_RANGES = (b"Accept-Ranges", b"none")
 

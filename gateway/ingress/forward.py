@@ -234,7 +234,7 @@ class _Exchange:
             self._connection,
             legacy=wire.block.legacy,
             keep_alive=self._may_persist(wire) and (self._upload is None or self._upload.finished or head.status < 300),
-            via=self._forwarder.via_line,
+            own=self._forwarder.via_line + passage.receipt_line(),
         )
         self._status = outgoing.status
         without_body = wire.head.method == "HEAD" or outgoing.status in _BODYLESS
@@ -252,7 +252,7 @@ class _Exchange:
             outgoing = await passage.admit_response(head, None)
             self._status = 101
             headers = acceptance_fields(outgoing.headers, wire.websocket_key)
-            self._relay = Relay(self._connection, legacy=False, keep_alive=False, via=b"")
+            self._relay = Relay(self._connection, legacy=False, keep_alive=False, own=b"")
             self._relay.begun = True
             self._connection.send(switching_protocols(headers, self._forwarder.via_line))
             await run_tunnel(self._connection, tunnel, self._forwarder.limits.websocket_idle_timeout)

@@ -12,14 +12,17 @@ _ANY_SIZE = 1 << 62
 
 
 class Relay:
-    """Writes one answer. `begun` tells whether its head is out, `sent` how many bytes of body went."""
+    """Writes one answer. `begun` tells whether its head is out, `sent` how many bytes of body went.
 
-    __slots__ = ("_connection", "_legacy", "_via", "begun", "keep_alive", "sent", "status", "unmarked_end")
+    `own` are the field lines that this hop adds.
+    """
 
-    def __init__(self, connection: ClientConnection, *, legacy: bool, keep_alive: bool, via: bytes) -> None:
+    __slots__ = ("_connection", "_legacy", "_own", "begun", "keep_alive", "sent", "status", "unmarked_end")
+
+    def __init__(self, connection: ClientConnection, *, legacy: bool, keep_alive: bool, own: bytes) -> None:
         self._connection = connection
         self._legacy = legacy
-        self._via = via
+        self._own = own
         self.keep_alive = keep_alive
         self.begun = False
         self.sent = 0
@@ -64,7 +67,7 @@ class Relay:
             framing=framing,
             keep_alive=self.keep_alive,
             legacy=self._legacy,
-            via=self._via,
+            via=self._own,
             body=body,
         )
 

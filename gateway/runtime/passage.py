@@ -5,10 +5,12 @@ may not is raised as `Refused`.
 """
 
 import time
+from base64 import b64encode
 from collections.abc import Awaitable, Generator
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from gateway.engine.entity import RECEIPT_FIELD
 from gateway.engine.exchange import Exchange
 from gateway.engine.plan import Plans
 from gateway.engine.step import Send, Step
@@ -31,7 +33,7 @@ class Refused(GatewayError):  # noqa: N818 - the word of the glossary, and no er
 
 
 class _Nothing:
-    """Awaiting it is over at once."""
+    """Awaiting it is over at once, with no index."""
 
     def __await__(self) -> Generator[None, None, None]:
         yield from ()
@@ -55,13 +57,14 @@ class Reading(Enum):
 class Passage:
     """One request's way through the gateway and its answer's way back."""
 
-    __slots__ = ("_finished", "_gateway", "_started", "_state", "direction", "editor", "exchange")
+    __slots__ = ("_finished", "_gateway", "_index", "_started", "_state", "direction", "editor", "exchange")
 
     def __init__(self, gateway: "Gateway", exchange: Exchange) -> None:
         self._gateway = gateway
         self._started = time.perf_counter()
         self._finished = False
         self._state: SubjectState | None = None
+        self._index: int | None = None
         self.exchange = exchange
         self.direction = Direction.REQUEST
         self.editor: BodyEditor | None = None
@@ -162,6 +165,7 @@ class Passage:
     async def admit_response(self, head: ResponseHead, body: bytes | None) -> Outgoing:
         """Decide the answer; its record is durable when this returns. Raises Refused."""
         self.direction = Direction.RESPONSE
+        self._index = None
         exchange = self.exchange
         gateway = self._gateway
         try:
@@ -172,6 +176,20 @@ class Passage:
         except (Unreadable, Fault, StoreDown) as cause:
             raise Refused(gateway.refuse(cause, self)) from cause
         return self._outgoing(step)
+
+    def receipt_line(self) -> bytes:
+        """Where the answer's record stands, as a whole field line; empty where receipts are not asked for.
+
+        To be asked as soon as `admit_response` is done: the ledger keeps leaf hashes only for a moment.
+        """
+        services = self._gateway.services
+        if not services.receipts or self._index is None or services.ledger is None:
+            return b""
+        leaf = services.ledger.leaf(self._index)
+        if leaf is None:
+            return b""
+        origin = services.ledger.origin.encode()
+        return b"%b: %b:%d:%b\r\n" % (RECEIPT_FIELD, origin, self._index, b64encode(leaf))
 
     def finish(self, status: int) -> None:
         """Count the exchange as over. Later calls do nothing."""
@@ -190,7 +208,7 @@ class Passage:
         step = self._decide(facts)
         if isinstance(step, Send) and step.recorded:
             try:
-                await self._committed(step)
+                self._index = await self._committed(step)
             except StoreDown:
                 return self._stripped(facts)
             self._count(recorded=True)
@@ -204,7 +222,7 @@ class Passage:
             step = self._decide(facts)
             if isinstance(step, Send) and step.recorded:
                 try:
-                    await self._committed(step)
+                    self._index = await self._committed(step)
                 except StoreDown:
                     return self._stripped(facts)
                 self._count(recorded=True)
@@ -240,8 +258,8 @@ class Passage:
     def _count(self, *, recorded: bool) -> None:
         self._gateway.services.metrics.message(self.exchange.route.name, self.direction, recorded)
 
-    def _committed(self, step: Send) -> Awaitable[object]:
-        """Done when the record is durable; raises StoreDown where it cannot be."""
+    def _committed(self, step: Send) -> Awaitable[int | None]:
+        """Done when the record is durable, with its index; raises StoreDown where it cannot be."""
         services = self._gateway.services
         exchange = self.exchange
         if services.ledger is None:

@@ -29,7 +29,10 @@ _COUNTS_IN_A_RECORD = 400
 
 
 class Services:
-    """Keys, stores and counters of one worker. Without a ledger nothing is recorded: only benches do that."""
+    """Keys, stores and counters of one worker. Without a ledger nothing is recorded: only benches do that.
+
+    `receipts` asks that answers carry the place of their record.
+    """
 
     def __init__(
         self,
@@ -41,6 +44,7 @@ class Services:
         metrics: Metrics,
         log: Any,
         limits: Limits,
+        receipts: bool = False,
     ) -> None:
         self.keys = keys
         self.people = people
@@ -49,6 +53,7 @@ class Services:
         self.metrics = metrics
         self.log = log
         self.limits = limits
+        self.receipts = receipts
         self._moments = Moments()
         self._counted: dict[str, int] = {}
 
@@ -82,7 +87,16 @@ class Services:
                 log.warning("what people decided before matches nobody: subjects.sqlite is new or lost")
             opened = open_ledger(state, slot, origin=origin, settings=ledger, timeout=limits.audit_timeout)
             stack.pop_all()
-        return cls(keys=keys, people=people, consent=consent, ledger=opened, metrics=Metrics(), log=log, limits=limits)
+        return cls(
+            keys=keys,
+            people=people,
+            consent=consent,
+            ledger=opened,
+            metrics=Metrics(),
+            log=log,
+            limits=limits,
+            receipts=ledger.receipts,
+        )
 
     async def record_policy(self, policy: Policy) -> None:
         """Record that this policy is in force from now on; durable when it returns.

@@ -15,6 +15,7 @@ LEDGER_KEYS = (
     "durability",
     "interval_ms",
     "strict",
+    "receipts",
     "second_directory",
     "segment_mib",
     "segment_minutes",
@@ -40,6 +41,7 @@ class LedgerSettings(msgspec.Struct, frozen=True, kw_only=True):
     durability: str = GROUP
     interval_ms: int = 0
     strict: bool = False
+    receipts: bool = False
     second_directory: str | None = None
     segment_mib: int = 64
     segment_minutes: int = 60
@@ -67,6 +69,7 @@ def read_ledger(given: Mapping[str, Scalar], base: Path, add: Add) -> LedgerSett
     settings = LedgerSettings(
         durability=_word(given.get("durability"), DURABILITIES, GROUP, add),
         strict=_word(given.get("strict"), ("true", "false"), "false", add) == "true",
+        receipts=_word(given.get("receipts"), ("true", "false"), "false", add) == "true",
         second_directory=str(base / given["second_directory"].text) if "second_directory" in given else None,
         **{name: number for name, number in numbers.items() if number is not None},
     )

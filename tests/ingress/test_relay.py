@@ -38,7 +38,7 @@ class Response:
 
 async def relayed(response, *, body=None, length=None, legacy=False, without_body=False, status=200, first=()):
     connection = Connection()
-    relay = Relay(connection, legacy=legacy, keep_alive=True, via=b"")
+    relay = Relay(connection, legacy=legacy, keep_alive=True, own=b"")
     headers = DATED if length is None else (*DATED, (b"Content-Length", b"%d" % length))
     outgoing = Outgoing(headers, body, status=status)
     await relay.answer(outgoing, response, list(first), without_body=without_body)
