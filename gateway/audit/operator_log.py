@@ -25,12 +25,16 @@ PATIENCE = 10.0
 
 
 class OperatorLog:
-    """The operators' log under an audit directory. Nothing is created before the first `append`."""
+    """The operators' log under an audit directory. Nothing is created before the first `append`.
 
-    def __init__(self, audit: Path, signer: Signer) -> None:
+    `next_signer` is as for `open_slot`.
+    """
+
+    def __init__(self, audit: Path, signer: Signer, next_signer: Signer | None = None) -> None:
         self.audit = audit
         self._directory = audit / OPERATOR
         self._signer = signer
+        self._next_signer = next_signer
 
     @property
     def origin(self) -> str:
@@ -48,6 +52,7 @@ class OperatorLog:
             self._directory,
             origin=self._signer.name,
             signer=self._signer,
+            next_signer=self._next_signer,
             opened={"slot": OPERATOR},
             segment_bytes=64 * MIB,
             segment_seconds=3600,

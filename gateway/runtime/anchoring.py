@@ -16,7 +16,6 @@ from typing import Any
 
 import msgspec
 
-from gateway import __version__
 from gateway.audit.anchor_file import File, Stdout
 from gateway.audit.anchor_log import AnchorLog
 from gateway.audit.anchor_rfc3161 import Stamp
@@ -42,7 +41,9 @@ from gateway.audit.lines import timestamp
 from gateway.crypto.sign import SEED_SIZE, SigningKey, VerifyKey, parse_vkey
 from gateway.model.errors import StoreDown
 from gateway.model.words import Posture
+from gateway.runtime.open_ledger import open_ledger
 from gateway.runtime.settings import Settings
+from gateway.runtime.settings_ledger import LedgerSettings
 from gateway.stores.keyfile import KEYS, load_signing_key
 
 RECALL_SECONDS = 5.0
@@ -54,7 +55,7 @@ LAST_SECONDS = 5.0
 BUSY_SECONDS = 30.0
 """An anchor that is busy with one head for longer has failed, though it may still come to an end."""
 
-_SEGMENT_SECONDS = 86400.0
+_LEDGER = LedgerSettings(segment_minutes=24 * 60, ballast_mib=0, warn_free_percent=0)
 _WHAT_TO_DO = (
     "The directory looks restored from an older copy, or parts of it were removed. Nothing was started. "
     "Look with `privacy-gateway audit verify`; how to begin new logs and keep the old ones as evidence stands "
@@ -109,16 +110,10 @@ class Anchoring:
         proving = any(isinstance(each, WitnessAnchor) for each in self._settings.anchors)
         signer = self._known_signer()
         await self._compare(AnchorLog(slot, signer, proving=proving), [*keys_of(slot), parse_vkey(signer.vkey)])
-        signer = load_signing_key(Path(self._settings.state), ANCHOR_SLOT, name=self._settings.origin(ANCHOR_SLOT))
-        self._reader = AnchorLog(slot, signer, proving=proving)
-        self._ledger = Ledger.open(
-            slot,
-            origin=signer.name,
-            signer=signer,
-            opened={"program": __version__, "slot": ANCHOR_SLOT},
-            segment_seconds=_SEGMENT_SECONDS,
-            timeout=self._settings.limits.audit_timeout,
-        )
+        state, name = Path(self._settings.state), self._settings.origin(ANCHOR_SLOT)
+        timeout = self._settings.limits.audit_timeout
+        self._ledger = open_ledger(state, ANCHOR_SLOT, origin=name, settings=_LEDGER, timeout=timeout)
+        self._reader = AnchorLog(slot, load_signing_key(state, ANCHOR_SLOT), proving=proving)
         self._written = time.monotonic()
         if not self._posts and self._settings.upstream is None:
             self._log.warning("no anchor outside this machine")

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from gateway.audit.operator_log import OPERATOR, OperatorLog
-from gateway.stores.keyfile import KEYS, load_signing_key
+from gateway.stores.keyfile import KEYS, load_signing_key, next_signing_key
 
 AUDIT = "audit"
 _FIRST_WORKER = "w0"
@@ -20,4 +20,5 @@ def operator_log(state: Path) -> OperatorLog:
         deployment, slash, slot = load_signing_key(state, _FIRST_WORKER).name.rpartition("/")
         if slot == _FIRST_WORKER:
             name = deployment + slash + OPERATOR
-    return OperatorLog(state / AUDIT, load_signing_key(state, OPERATOR, name=name))
+    signer = load_signing_key(state, OPERATOR, name=name)
+    return OperatorLog(state / AUDIT, signer, next_signing_key(state, OPERATOR))

@@ -9,8 +9,13 @@ from ledgers import raw_lines
 
 from gateway.audit import segment
 from gateway.audit.ledger import Ledger
+from gateway.audit.operator_log import operator_records
+from gateway.audit.verify import verify_directory
 from gateway.model.errors import StoreDown
+from gateway.model.words import Kind, Posture
+from gateway.runtime import rotation
 from gateway.runtime.open_ledger import open_ledger
+from gateway.runtime.operators import operator_log
 from gateway.runtime.rotation import rotate_key
 from gateway.runtime.settings_ledger import LedgerSettings
 from gateway.stores.keyfile import create_keys, load_signing_key, next_signing_key
@@ -64,6 +69,25 @@ async def test_row_26_death_at_every_step_of_the_command(tmp_path, monkeypatch, 
             break
     assert operation > 30
     assert kept == ({True, False} if again == "the gateway" else {False})
+
+
+def test_row_26_the_operators_log_goes_on_after_a_rotation_that_was_cut_off(tmp_path, monkeypatch):
+    create_keys(tmp_path)
+    operator_log(tmp_path).append([{"kind": "erase", "by": "dpo", "key": "00"}])
+
+    def killed(*_):
+        raise StoreDown(Posture.KEY_PROVIDER_DOWN, "killed here")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(rotation, "adopt_next_signing_key", killed)
+        with pytest.raises(StoreDown, match="killed"):
+            rotate_key(tmp_path, "operator", SETTINGS)
+    operator_log(tmp_path).append([{"kind": "erase", "by": "dpo", "key": "01"}])
+    assert rotate_key(tmp_path, "operator", SETTINGS) == load_signing_key(tmp_path, "operator").vkey
+    operator_log(tmp_path).append([{"kind": "erase", "by": "dpo", "key": "02"}])
+
+    assert [record["key"] for _, record in operator_records(tmp_path / "audit", Kind.ERASE)] == ["00", "01", "02"]
+    assert verify_directory(tmp_path, allow_unanchored=True).words == "VERIFIED"
 
 
 async def test_a_second_directory_takes_part(tmp_path):
