@@ -73,7 +73,7 @@ async def test_row_26_death_at_every_step_of_the_command(tmp_path, monkeypatch, 
 
 def test_row_26_the_operators_log_goes_on_after_a_rotation_that_was_cut_off(tmp_path, monkeypatch):
     create_keys(tmp_path)
-    operator_log(tmp_path).append([{"kind": "erase", "by": "dpo", "key": "00"}])
+    operator_log(tmp_path).append([{"kind": "erase", "by": "dpo", "key": "00" * 32}])
 
     def killed(*_):
         raise StoreDown(Posture.KEY_PROVIDER_DOWN, "killed here")
@@ -82,11 +82,15 @@ def test_row_26_the_operators_log_goes_on_after_a_rotation_that_was_cut_off(tmp_
         patch.setattr(rotation, "adopt_next_signing_key", killed)
         with pytest.raises(StoreDown, match="killed"):
             rotate_key(tmp_path, "operator", SETTINGS)
-    operator_log(tmp_path).append([{"kind": "erase", "by": "dpo", "key": "01"}])
+    operator_log(tmp_path).append([{"kind": "erase", "by": "dpo", "key": "01" * 32}])
     assert rotate_key(tmp_path, "operator", SETTINGS) == load_signing_key(tmp_path, "operator").vkey
-    operator_log(tmp_path).append([{"kind": "erase", "by": "dpo", "key": "02"}])
+    operator_log(tmp_path).append([{"kind": "erase", "by": "dpo", "key": "02" * 32}])
 
-    assert [record["key"] for _, record in operator_records(tmp_path / "audit", Kind.ERASE)] == ["00", "01", "02"]
+    assert [record["key"] for _, record in operator_records(tmp_path / "audit", Kind.ERASE)] == [
+        "00" * 32,
+        "01" * 32,
+        "02" * 32,
+    ]
     assert verify_directory(tmp_path, allow_unanchored=True).words == "VERIFIED"
 
 
