@@ -52,50 +52,6 @@ def test_rotation_by_age(logs, monkeypatch):
     assert logs.verdict() == "VERIFIED"
 
 
-@pytest.mark.parametrize("short", [False, True])
-def test_each_single_operation_may_fail_once(logs, no_sync, faults, monkeypatch, short):
-    """Whatever fails, what was acknowledged is there, the log goes on by itself, and it verifies."""
-    base = logs.slot
-    operation = 0
-    while True:
-        operation += 1
-        logs.slot = base.parent / f"w{operation}"
-        writer = logs.start(segment_bytes=1500)
-        faults.arm(operation, short=short)
-        acknowledged = run(logs, writer)
-        reached = faults.count >= operation
-        faults.arm(-1)
-        if reached:
-            assert len(acknowledged) >= 10
-            assert writer.append([logs.record("last")])
-        writer.close()
-        check_log(logs, acknowledged)
-        if not reached:
-            break
-    assert operation > 30
-
-
-def test_each_single_operation_may_fail_and_the_process_die(logs, no_sync, faults):
-    base = logs.slot
-    operation = 0
-    while True:
-        operation += 1
-        logs.slot = base.parent / f"w{operation}"
-        writer = logs.start(segment_bytes=1500)
-        faults.arm(operation, for_good=True, short=True)
-        acknowledged = run(logs, writer)
-        reached = faults.count >= operation
-        faults.arm(-1)
-        writer.abandon()
-        writer = logs.start(segment_bytes=1500)
-        assert writer.append([logs.record("after the restart")])
-        writer.close()
-        check_log(logs, acknowledged)
-        if not reached:
-            break
-    assert operation > 30
-
-
 def test_nothing_is_signed_again_while_the_disk_stays_full(logs, faults):
     writer = logs.start()
     acknowledged = run(logs, writer, 1)
