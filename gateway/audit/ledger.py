@@ -11,7 +11,7 @@ next gathers meanwhile. What may wait for the device otherwise (filling a file a
 follows a failure, and everything where the kernel offers no asynchronous sync) is done by the commit
 thread.
 
-**Pace.** A record that comes alone is written at once. When the last group held several, the next one
+**Pace.** A record that comes alone is written at once. When the last group held `PACE_FROM`, the next one
 waits as long as each turn of the loop brings further records, until it has `PACE_RECORDS` or its first
 one has waited `PACE_SECONDS`: an idle loop never waits, and a busy one pays signature, sync and thread
 once for many records.
@@ -37,6 +37,7 @@ from gateway.audit.terms import Terms
 from gateway.model.limits import DEFAULT_LIMITS, MIB
 
 LARGEST_GROUP = 512
+PACE_FROM = 6
 PACE_RECORDS = 64
 PACE_SECONDS = 0.002
 PROBE_SECONDS = 1.0
@@ -212,7 +213,7 @@ class Ledger:
             return
         count = len(batch.records)
         if (
-            self._last > 1
+            self._last >= PACE_FROM
             and batch.seen < count < PACE_RECORDS
             and not self._closed
             and time.monotonic() - batch.born < PACE_SECONDS

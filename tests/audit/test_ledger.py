@@ -62,7 +62,7 @@ async def in_turns(logs, ledger, count) -> None:
     await asyncio.gather(*futures)
 
 
-@pytest.mark.parametrize(("before", "groups"), [(1, 2), (2, 1)])
+@pytest.mark.parametrize(("before", "groups"), [(1, 2), (module.PACE_FROM - 1, 2), (module.PACE_FROM, 1)])
 async def test_only_under_load_does_a_record_wait_for_those_of_the_next_turns(
     logs, monkeypatch, by_thread, before, groups
 ):
