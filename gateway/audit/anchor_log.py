@@ -9,6 +9,7 @@ from gateway.audit.anchors import Statement
 from gateway.audit.consistency import Leaves
 from gateway.audit.heads import LogHead, SignedHead, newest_head
 from gateway.audit.lines import Checkpoint, Signer, checkpoint_body, checkpoint_note, timestamp
+from gateway.audit.reading import open_segment
 from gateway.audit.segment import SEALED, segments_in
 from gateway.audit.tree import leaf_hash
 
@@ -60,10 +61,8 @@ def _extend(leaves: Leaves, slot: Path, size: int) -> None:
 
 
 def _hashes(path: Path) -> list[bytes]:
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError:
-        data = (path.parent / SEALED / path.name).read_bytes()  # sealed since it was listed
+    with open_segment(path) as file:
+        data = file.read()
     if path.suffix == ".leaves":
         return [data[start : start + 32] for start in range(0, len(data), 32)]
     return [leaf_hash(line) for line in data.rstrip(b"\0").split(b"\n")[:-1]]

@@ -4,16 +4,14 @@ A quick look before a gateway starts, not the audit: that every line hashes to i
 `verify` to say. What is compared is whether the log still holds the very checkpoint that was kept.
 """
 
-import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import msgspec
 
-from gateway.audit.heads import LogHead, newest_head, slots_with_keys
+from gateway.audit.heads import LogHead, first_leaves, newest_head, slots_with_keys
+from gateway.audit.reading import open_segment
 from gateway.audit.segment import SEALED, segments_in
-
-_NOTE = re.compile(r"seg-(\d{12,})\.note")
 
 
 class Pin(msgspec.Struct, frozen=True):
@@ -51,16 +49,8 @@ def _holds(slot: Path, head: LogHead) -> bool:
     if not head.size:
         return True
     bodies = dict(segments_in(slot / SEALED) + segments_in(slot))
-    notes = [path.name for path in (slot / SEALED).glob("*.note")]
-    firsts = {*bodies, *(int(match[1]) for name in notes if (match := _NOTE.fullmatch(name)))}
-    first = max((first for first in firsts if first <= head.size), default=-1)
+    first = max((first for first in {*bodies, *first_leaves(slot)} if first <= head.size), default=-1)
     if first not in bodies:
         return first >= 0
-    return b'{"index":%d,"kind":"checkpoint","root":"%b",' % (head.size, head.root.encode()) in _read(bodies[first])
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        return (path.parent / SEALED / path.name).read_bytes()  # sealed since it was listed
+    with open_segment(bodies[first]) as file:
+        return b'{"index":%d,"kind":"checkpoint","root":"%b",' % (head.size, head.root.encode()) in file.read()

@@ -16,7 +16,8 @@ import msgspec
 
 from gateway.audit.lines import Checkpoint, checkpoint_body, checkpoint_note, encode
 from gateway.audit.reading import newest_first
-from gateway.audit.segment import SEALED
+from gateway.audit.recovery import KEY_FILE
+from gateway.audit.segment import SEALED, SEGMENT_NAME
 from gateway.crypto.sign import VerifyKey, parse_vkey
 from gateway.model.errors import StoreDown
 from gateway.model.words import Kind, Posture
@@ -25,14 +26,12 @@ ANCHOR_SLOT = "anchor"
 HEADS_IN_A_RECORD = 200
 """A line has 60 KiB and a head at most 300 bytes."""
 
-_KEY_FILE = "log.vkey"
 _BLOCK = 64 * 1024
 _BASE64 = rb"[A-Za-z0-9+/]+={0,2}"
 _CHECKPOINT = re.compile(
     rb'^\{"index":(\d{1,16}),"kind":"checkpoint","root":"(%b)","signature":"(%b)","size":\1\}\n' % (_BASE64, _BASE64),
     re.MULTILINE,
 )
-_OPEN = re.compile(r"seg-(\d{12,})\.jsonl")
 _NOTE = re.compile(r"seg-(\d{12,})\.note")
 _HEADS = b'"kind":"heads"'
 
@@ -69,7 +68,7 @@ def slots_with_keys(audit: Path) -> dict[str, Path]:
 def keys_of(slot: Path) -> list[VerifyKey]:
     """The verifier keys in the slot's `log.vkey`, oldest first; empty where there is none that can be read."""
     try:
-        return [parse_vkey(line) for line in (slot / _KEY_FILE).read_text("ascii").split()]
+        return [parse_vkey(line) for line in (slot / KEY_FILE).read_text("ascii").split()]
     except (OSError, ValueError):
         return []
 
@@ -88,7 +87,7 @@ def all_heads(audit: Path) -> list[LogHead]:
 def newest_head(slot: Path) -> SignedHead | None:
     """The slot's newest durable checkpoint; None where no whole, well signed one can be read."""
     keys = keys_of(slot)
-    for first in sorted(_segments(slot), reverse=True) if keys else ():
+    for first in sorted(first_leaves(slot), reverse=True) if keys else ():
         for read in (_of_open_segment, _of_note):  # an open one may have been sealed a moment ago
             with contextlib.suppress(OSError, UnicodeDecodeError):
                 found = read(slot, first, keys)
@@ -97,8 +96,9 @@ def newest_head(slot: Path) -> SignedHead | None:
     return None
 
 
-def _segments(slot: Path) -> set[int]:
-    return set(_numbers(slot, _OPEN)) | set(_numbers(slot / SEALED, _NOTE))
+def first_leaves(slot: Path) -> set[int]:
+    """The first leaf of each segment that is open, or has a note. Raises OSError."""
+    return set(_numbers(slot, SEGMENT_NAME)) | set(_numbers(slot / SEALED, _NOTE))
 
 
 def _numbers(directory: Path, pattern: re.Pattern[str]) -> Iterator[int]:
@@ -179,7 +179,7 @@ def remembered_heads(anchor: Path) -> list[LogHead]:
         StoreDown: a record cannot be read; `verify` says why.
     """
     found: dict[str, LogHead] = {}
-    written = any(_OPEN.fullmatch(path.name) for path in anchor.glob("**/seg-*.jsonl"))
+    written = any(SEGMENT_NAME.fullmatch(path.name) for path in anchor.glob("**/seg-*.jsonl"))
     for entry in newest_first([anchor], lambda line: _HEADS in line) if written else ():
         if entry.record.get("kind") != Kind.HEADS:
             continue

@@ -5,7 +5,6 @@ Only lines under a checkpoint are shown; a group that two segments hold is shown
 
 import heapq
 import os
-import re
 from collections.abc import Callable, Iterator
 from hashlib import sha256
 from itertools import islice
@@ -14,10 +13,10 @@ from typing import Any, BinaryIO
 
 import msgspec
 
+from gateway.audit.segment import SEGMENT_NAME
 from gateway.model.errors import StoreDown
 from gateway.model.words import Posture
 
-_SEGMENT = re.compile(r"seg-(\d{12,})\.jsonl")
 CHECKPOINT = b'"kind":"checkpoint"'
 _BLOCK = 1 << 20
 _LONGEST_GROUP = 1024
@@ -105,14 +104,14 @@ def segments_of(slot: Path) -> list[tuple[int, Path]]:
     found: dict[int, Path] = {}
     for home in (slot, slot / "sealed"):
         for name in _names(home):
-            match = _SEGMENT.fullmatch(name)
+            match = SEGMENT_NAME.fullmatch(name)
             if match:
                 found[int(match[1])] = home / name
     return sorted(found.items())
 
 
 def _has_segments(slot: Path) -> bool:
-    return any(_SEGMENT.fullmatch(name) for home in (slot, slot / "sealed") for name in _names(home))
+    return any(SEGMENT_NAME.fullmatch(name) for home in (slot, slot / "sealed") for name in _names(home))
 
 
 def _names(directory: Path) -> list[str]:
