@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from gateway.audit.heads import ANCHOR_SLOT
 from gateway.audit.operator_log import OPERATOR, OperatorLog, operator_records
 from gateway.audit.reading import newest_first, slots_of
 from gateway.audit.recovery import refuse
@@ -22,7 +23,6 @@ from gateway.audit.segment import SEALED, segments_in, sync_directory, write_fil
 from gateway.crypto.sign import parse_vkey
 from gateway.model.words import Kind
 
-ANCHOR = "anchor"
 _HEADS = b'"kind":"heads"'
 
 
@@ -191,7 +191,7 @@ def _check_what_stays(doomed: Doomed, keys: list[str]) -> None:
 
 def _anchored(audit: Path) -> int | None:
     """How many leaves of the operators' log the newest anchored head of it covers; None where nothing is anchored."""
-    slots = slots_of(audit / ANCHOR)
+    slots = slots_of(audit / ANCHOR_SLOT)
     if not slots:
         return None
     operators = keys_of(audit / OPERATOR)

@@ -9,12 +9,12 @@ import msgspec
 
 from gateway.audit.recovery import KEY_FILE, refuse
 from gateway.audit.scan import Line, opening_tree
+from gateway.audit.slot import second_of
 from gateway.audit.tree import Tree, leaf_hash
 from gateway.crypto.sign import verify_signature
 from gateway.model.words import Kind
 
 LEAF = 32
-SECOND = "second"
 _SIGNATURE = "\u2014 "
 
 
@@ -61,9 +61,8 @@ def keys_of(slot: Path) -> list[str]:
 
 def homes_of(slot: Path) -> list[Path]:
     """The directories that a slot's log lies in: its own, and a second one where it names one that is there."""
-    pointer = slot / SECOND
-    second = [Path(pointer.read_text("utf-8").removesuffix("\n"))] if pointer.exists() else []
-    return [slot, *(path for path in second if path.is_dir())]
+    second = second_of(slot)
+    return [slot, second] if second is not None and second.is_dir() else [slot]
 
 
 def begins_alone(path: Path) -> bool:

@@ -112,6 +112,12 @@ def _take(directory: Path, undo: contextlib.ExitStack) -> Home:
     return home
 
 
+def second_of(directory: Path) -> Path | None:
+    """The second directory that a slot's log names; None where it names none. Raises OSError."""
+    mark = directory / SECOND
+    return Path(mark.read_text("utf-8").removesuffix("\n")) if mark.exists() else None
+
+
 def _pair(first: Path, second: Path | None) -> None:
     """Two directories of one log name each other, so that none is left out by a mistake: it may hold the newest lines.
 

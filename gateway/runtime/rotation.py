@@ -13,7 +13,7 @@ import msgspec
 from gateway import __version__
 from gateway.audit.commit import GroupWriter
 from gateway.audit.recovery import KEY_FILE, publish_key, refuse
-from gateway.audit.slot import SECOND, open_slot
+from gateway.audit.slot import open_slot, second_of
 from gateway.audit.terms import Terms
 from gateway.crypto.sign import SigningKey
 from gateway.model.limits import MIB
@@ -64,10 +64,8 @@ def rotate_key(state: Path, slot: str, settings: LedgerSettings) -> str:
 
 def _terms(directory: Path, wanted: Terms) -> Terms:
     """Those of the slot: not every one has a second directory, and which it is stands in the first."""
-    mark = directory / SECOND
-    if not mark.exists():
-        return Terms()
-    return msgspec.structs.replace(wanted, second=wanted.second or Path(mark.read_text().removesuffix("\n")))
+    second = second_of(directory)
+    return Terms() if second is None else msgspec.structs.replace(wanted, second=wanted.second or second)
 
 
 def _end(writer: GroupWriter, directories: list[Path], following: SigningKey) -> None:
