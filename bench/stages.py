@@ -29,6 +29,7 @@ from gateway.ingress.header_block import read_fields
 from gateway.ingress.respond import content_length, field_lines, head_bytes
 from gateway.ingress.upstream_head import encode_fields, encode_head
 from gateway.ingress.upstream_parser import ResponseParser
+from gateway.ingress.upstream_templates import HeadTemplates
 from gateway.model.limits import DEFAULT_LIMITS
 from gateway.model.message import RequestHead
 from gateway.runtime.moments import Moments
@@ -72,7 +73,7 @@ def _stages(home: Path) -> list[tuple[str, float]]:
     body = json.dumps(bodies.document(bodies.SIZES["1 KB"])).encode()
     fields = tuple((name, b"%d" % len(body) if name == b"Content-Length" else value) for name, value in FIELDS)
     answer = b"HTTP/1.1 200 OK\r\n" + b"".join(b"%b: %b\r\n" % pair for pair in fields) + b"\r\n" + body
-    parser = ResponseParser(DEFAULT_LIMITS)
+    parser = ResponseParser(DEFAULT_LIMITS, HeadTemplates(DEFAULT_LIMITS))
 
     def receive() -> None:
         head = RequestHead("GET", b"/1kb.json", "127.0.0.1:8080", block.onward, derived=block.derived)

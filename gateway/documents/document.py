@@ -34,8 +34,9 @@ class Document(Protocol):
 
 
 class Label(msgspec.Struct, frozen=True):
-    """What Content-Type and Content-Encoding say. `media` is None where the body has a say in it too."""
+    """What Content-Type and Content-Encoding, the `fields`, say. `media` is None where the body has a say in it too."""
 
+    fields: HeaderPairs
     codings: tuple[str, ...]
     media: Media | None
     charset: str
@@ -57,19 +58,23 @@ _SNIFFED = frozenset({Media.TEXT})
 def _label(fields: HeaderPairs, most_codings: int) -> Label:
     codings = codings_of(fields, most_codings)
     if content_type_of(fields) is None:
-        return Label(codings, None, "")
+        return Label(fields, codings, None, "")
     media, charset = media_and_charset(fields, b"")
-    return Label(codings, None if media in _SNIFFED else media, charset)
+    return Label(fields, codings, None if media in _SNIFFED else media, charset)
 
 
-def open_body(headers: HeaderPairs, body: bytes, limits: Limits, *, collapse_duplicates: bool = False) -> Opened:
+def label_of(headers: HeaderPairs, limits: Limits) -> Label:
+    """What a message's fields say of its body. Raises Unreadable as `decode_body` and `open_document`."""
+    return _label(tuple([pair for pair in headers if len(pair[0]) in _LABEL_SIZES]), limits.content_codings)
+
+
+def open_body(label: Label, body: bytes, limits: Limits, *, collapse_duplicates: bool = False) -> Opened:
     """Undo the content codings of a message's body and open what is inside.
 
     Raises:
         Unreadable: as `decode_body` and `open_document`.
     """
-    fields = tuple([pair for pair in headers if len(pair[0]) in _LABEL_SIZES])
-    label = _label(fields, limits.content_codings)
+    fields = label.fields
     plain = body if not label.codings and len(body) <= limits.decoded_body else decode_body(fields, body, limits)[0]
     if label.media is Media.JSON and plain:
         document: Document = open_json(plain, limits, collapse_duplicates=collapse_duplicates)

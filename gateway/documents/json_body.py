@@ -12,9 +12,17 @@ holds a listed value, even where that value is itself taken out; an empty contai
 import msgspec
 
 from gateway.documents.edit import Edited, PartEdit
+from gateway.documents.json_flat import Fate, flat_edit_of
 from gateway.documents.json_limits import check_json_limits
-from gateway.documents.json_rewrite import Branch, Rewrite, collect, decode_elements, decode_members
-from gateway.documents.json_text import WHITESPACE
+from gateway.documents.json_rewrite import (
+    Branch,
+    Rewrite,
+    collect,
+    decode_elements,
+    decode_members,
+    refuse_duplicates,
+)
+from gateway.documents.json_text import WHITESPACE, is_distinct, object_without
 from gateway.documents.media import Media
 from gateway.documents.selection import automaton_for_reading, automaton_of
 from gateway.model.address import Address, Place
@@ -63,10 +71,28 @@ class JsonDocument:
                 collapsed: then what comes out holds only the value that the edit saw.
         """
         text = self._text
-        rewrite = Rewrite(automaton_of(edit), edit, self._collapse)
-        new = rewrite.root(text, self._branch)
+        automaton = automaton_of(edit)
+        branch = self._branch
+        if isinstance(branch, dict):
+            flat = flat_edit_of(automaton, edit)
+            if flat is not None:
+                return self._edit_flat(branch, flat.fate(tuple(branch)))
+        rewrite = Rewrite(automaton, edit, self._collapse)
+        new = rewrite.root(text, branch)
         content = self._body if new is text else self._around(new)
         return Edited(content, tuple(rewrite.counts), rewrite.unlisted)
+
+    def _edit_flat(self, members: dict[str, msgspec.Raw], fate: Fate) -> Edited:
+        distinct = is_distinct(self._text, members)
+        if not distinct and not self._collapse:
+            raise refuse_duplicates()
+        if not fate.stays:
+            content = self._around(b"{}")
+        elif fate.gone:
+            content = self._around(object_without(members, fate.gone))
+        else:
+            content = self._body if distinct else self._around(object_without(members, ()))
+        return Edited(content, fate.counts, fate.unlisted)
 
     def _around(self, new: bytes) -> bytes:
         if len(self._text) == len(self._body):

@@ -22,7 +22,8 @@ Branch: TypeAlias = "dict[str, msgspec.Raw] | list[msgspec.Raw] | None"
 """A container decoded by one level; None for a scalar."""
 
 
-def _refuse_duplicates() -> Unreadable:
+def refuse_duplicates() -> Unreadable:
+    """An object that a rule reads has a name twice."""
     return Unreadable(Posture.DUPLICATE_KEY, "an object that a rule reads has a name twice")
 
 
@@ -53,6 +54,12 @@ class Rewrite:
         if new is None:
             return {0x7B: b"{}", 0x5B: b"[]"}.get(text[0], b"null")
         return bytes(new)
+
+    def gone_of(self, members: dict[str, msgspec.Raw]) -> tuple[str, ...] | None:
+        """Names of the root's members that go, where only names have a say; None where the root goes itself."""
+        changes: dict[str, Text | None] = {}
+        stays = not members or self._members(members, self._automaton.root, NOTHING, changes)
+        return tuple(changes) if stays else None
 
     def _value(
         self,
@@ -108,9 +115,19 @@ class Rewrite:
     def _object(self, text: bytes, members: dict[str, msgspec.Raw], node: Node, cover: int) -> bytes | None:
         distinct = is_distinct(text, members)
         if not distinct and not self._collapse:
-            raise _refuse_duplicates()
-        met = self._met
+            raise refuse_duplicates()
         changes: dict[str, Text | None] = {}
+        if not self._members(members, node, cover, changes):
+            return None
+        if not changes and distinct:
+            return text
+        return object_changed(members, changes)
+
+    def _members(
+        self, members: dict[str, msgspec.Raw], node: Node, cover: int, changes: "dict[str, Text | None]"
+    ) -> bool:
+        """Note in `changes` what becomes of each member; whether the object stays."""
+        met = self._met
         node.expand()
         if cover == NOTHING and node.other is None:
             self._listed_members(members, node, changes)
@@ -119,13 +136,10 @@ class Rewrite:
                 new = self._value(raw, node.names.get(name, node.other), cover)
                 if new is not raw:
                     changes[name] = new
-        if cover != NOTHING or not self._passes:
-            gone = len(changes) == len(members) and not any(changes.values())
-            if self._leaves_nothing(cover, met, empty=not members, gone=gone):
-                return None
-        if not changes and distinct:
-            return text
-        return object_changed(members, changes)
+        if cover == NOTHING and self._passes:
+            return True
+        gone = len(changes) == len(members) and not any(changes.values())
+        return not self._leaves_nothing(cover, met, empty=not members, gone=gone)
 
     def _listed_members(self, members: dict[str, msgspec.Raw], node: Node, changes: "dict[str, Text | None]") -> None:
         """Visit only the members that an address names; the others share one fate."""
@@ -199,7 +213,7 @@ def collect(raw: Text, node: Node | None, *, collapse_duplicates: bool) -> list[
     if text[0] == 0x7B:
         members = decode_members(text)
         if not collapse_duplicates and not is_distinct(text, members):
-            raise _refuse_duplicates()
+            raise refuse_duplicates()
         for name, member in members.items():
             found += collect(member, node.child(name), collapse_duplicates=collapse_duplicates)
     elif text[0] == 0x5B:

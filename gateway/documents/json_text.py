@@ -65,6 +65,14 @@ def object_changed(members: Mapping[str, msgspec.Raw], changes: "Mapping[str, Te
     return _encode(new)
 
 
+def object_without(members: Mapping[str, msgspec.Raw], gone: Sequence[str]) -> bytes:
+    """The object less the members named."""
+    new = dict(members)
+    for name in gone:
+        del new[name]
+    return _encode(new)
+
+
 def array_changed(elements: "Sequence[Text | None]") -> bytes:
     """The array of these elements; None leaves one out."""
     return b"[%s]" % b",".join(text for text in elements if text is not None)

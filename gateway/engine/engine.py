@@ -29,7 +29,7 @@ class Engine:
         self._keys = keys
         self._suffix = suffix_of(policy.digest)
         self._treated: dict[Hashable, tuple[Plans, Plans]] = {}
-        self._ways: dict[str, Way] = {}
+        self._ways: list[Way | None] = [None] * len(policy.routes)
 
     def receive(self, head: RequestHead, request_id: bytes) -> Exchange:
         """Find the route and begin an exchange.
@@ -44,7 +44,7 @@ class Engine:
         if match is None:
             raise Fault(Posture.UNKNOWN_ROUTE, Source.CLIENT, "no rule covers this address")
         self._refuse_other_method(head, match)
-        way = self._ways.get(match.route.name) or self._way(match.route)
+        way = self._ways[match.route.number] or self._way(match.route)
         return Exchange(head, match, request_id, way=way, limits=self.limits, suffix=self._suffix)
 
     def _refuse_other_method(self, head: RequestHead, match: RouteMatch) -> None:
@@ -71,7 +71,7 @@ class Engine:
                 Plans(self.policy, alike, Direction.REQUEST, self._keys),
                 Plans(self.policy, alike, Direction.RESPONSE, self._keys),
             )
-        way = self._ways[route.name] = Way(encode(route.name), *plans)
+        way = self._ways[route.number] = Way(encode(route.name), *plans)
         return way
 
     def refuse(

@@ -14,11 +14,11 @@ The same engine serves traffic, `explain`, `test` and `diff`.
 
 import msgspec
 
-from gateway.documents.document import open_body
+from gateway.documents.document import Label, label_of, open_body
+from gateway.engine.answer_fields import answer_fields, fields_of_answer
 from gateway.engine.entity import (
     request_changed,
     request_fields,
-    response_fields,
     signals_gpc,
 )
 from gateway.engine.plan import BODY_PLACES, Decision, Plan, Plans
@@ -32,10 +32,11 @@ from gateway.engine.reading import (
 )
 from gateway.engine.record import Counts, Entry, Moment
 from gateway.engine.refusals import refusal
-from gateway.engine.rewrite import Content, Rewritten, RewrittenHeaders, rewrite, rewrite_headers
+from gateway.engine.rewrite import Content, RewrittenHeaders, rewrite, rewrite_headers
 from gateway.engine.step import Refuse, Send, Step
 from gateway.model.errors import Unreadable
 from gateway.model.facts import Facts
+from gateway.model.field_template import Fields, FilledFields
 from gateway.model.limits import Limits
 from gateway.model.message import HeaderPairs, Outgoing, RequestHead, ResponseHead, header_values
 from gateway.model.words import Direction, Kind, Mode, Posture, Reason
@@ -46,12 +47,16 @@ _DERIVED_AT_MOST = 32
 """Routes that one connection asks with the same header fields, for which the outcome is kept."""
 
 
-class Way(msgspec.Struct, frozen=True, gc=False):
-    """A route as the engine runs it: its name as JSON, and the plans of its two directions."""
+class Way(msgspec.Struct, gc=False):
+    """A route as the engine runs it: its name as JSON, and the plans of its two directions.
+
+    `counted` is where the driver keeps what it counts for the route.
+    """
 
     name: bytes
     request: Plans
     response: Plans
+    counted: object = None
 
 
 class Exchange:
@@ -62,7 +67,7 @@ class Exchange:
 
     __slots__ = (
         "_content", "_limits", "_passed_over", "_response", "_suffix", "head", "match", "name", "observes",
-        "request_id", "request_plans", "response_plans", "subject", "treatment",
+        "request_id", "request_plans", "response_plans", "subject", "treatment", "way",
     )  # fmt: skip
 
     def __init__(
@@ -78,6 +83,7 @@ class Exchange:
         self.head = head
         self.match = match
         self.request_id = request_id
+        self.way = way
         self.name = way.name
         self.request_plans = way.request
         self.response_plans = way.response
@@ -125,7 +131,7 @@ class Exchange:
         """
         if not (self.response_plans.reads_body and may_have_content(self.head.method, head)):
             return False
-        if streams_events(self.treatment, head.headers):
+        if streams_events(self.treatment, head):
             return False
         if not self.observes and is_partial(head):
             raise Unreadable(Posture.UNPARSABLE_BODY, "the answer holds only a part of the document")
@@ -142,7 +148,7 @@ class Exchange:
             raise Unreadable(Posture.UNPARSABLE_BODY, "the body holds only a part of the document")
         self._content = body
         if body and self.reads_request_body:
-            self._content = self._open(self.head.headers, body)
+            self._content = self._open(self.head.headers, self.head.derived, body)
         elif body is None and self.observes and self.reads_request_body:
             self._passed_over = Posture.OVER_SIZE
         address = self.treatment.subject
@@ -162,10 +168,14 @@ class Exchange:
         if not self.response_plans.reads_body:
             return
         if body:
-            self._content = self._open(head.headers, body)
+            fields = head.fields
+            if isinstance(fields, FilledFields):
+                self._content = self._open(fields.template.pairs, fields.template.derived, body)
+            else:
+                self._content = self._open(fields, {}, body)
         elif body is None and may_have_content(self.head.method, head):
             # The adapter lets it stream past the rules: events, or an observed body over the limit.
-            self._passed_over = EVENT_STREAM if streams_events(self.treatment, head.headers) else Posture.OVER_SIZE
+            self._passed_over = EVENT_STREAM if streams_events(self.treatment, head) else Posture.OVER_SIZE
 
     def decide_request(self, facts: Facts, *, strip: bool = False) -> Step:
         """What becomes of the request under these facts; `strip` lets nothing personal pass."""
@@ -178,16 +188,34 @@ class Exchange:
             decision = plans.decide(facts, strip=strip)
         if self.observes:
             return self._observe(decision, head.target, head.headers)
-        done = self._run(decision, head.target, facts)
-        if isinstance(done, Refuse):
-            return done
+        plan = decision.plan
+        if plan.refused is not None:
+            return self._refuse(decision, plan.nothing, plan.refused)
+        content = self._content
+        try:
+            rewritten = self._request_headers(plan, facts)
+            if plan.only_headers and not isinstance(content, Content) and self._is_only_headers(plan):
+                counts = plan.record.counts(rewritten.counts, (0, 0, rewritten.unlisted, rewritten.unlisted_cookies))
+                recorded = not strip and self._needs_record(counts)
+                return Send(Outgoing(rewritten.headers, content, head.target), decision, counts, recorded)
+            done = rewrite(plan, head.target, self.match.spans, rewritten, content)
+        except Unreadable as doubt:
+            return self._refuse(decision, plan.nothing, doubt.posture)
+        if plan.may_refuse and (refused := self._refused(decision, done.counts)) is not None:
+            return refused
         body = b"" if strip and head.has_body and done.body is None else done.body
         headers = done.headers
-        streams_parts = self._content is None and head.has_body and decision.plan.body.reads
+        streams_parts = content is None and head.has_body and plan.body.reads
         if done.body_changed or self._passed_over or streams_parts:
             headers = request_changed(headers, emptied=not body and not streams_parts)
         recorded = self._needs_record(done.counts) and not strip
         return Send(Outgoing(headers, body, done.target), decision, done.counts, recorded, self._passed_over)
+
+    def _is_only_headers(self, plan: Plan) -> bool:
+        """Whether neither a query nor a body of this request is looked at."""
+        head = self.head
+        body = self._passed_over or (head.has_body and plan.body.reads)
+        return not body and not (plan.query.reads and b"?" in head.target)
 
     def decide_response(self, facts: Facts, *, strip: bool = False) -> Step:
         """What becomes of the answer under these facts."""
@@ -199,21 +227,31 @@ class Exchange:
             decision = plans.decide(self._with_signals(facts), strip=strip)
         if self.observes:
             return self._observe(decision, b"", head.headers, head.status)
-        done = self._run(decision, b"", facts)
-        if isinstance(done, Refuse):
-            return done
+        plan = decision.plan
+        if plan.refused is not None:
+            return self._refuse(decision, plan.nothing, plan.refused)
+        template = head.fields if plan.by_template and isinstance(head.fields, FilledFields) else None
+        try:
+            known = None if template is None else answer_fields(plans, plan, template)
+            rewritten = rewrite_headers(plan, head.headers) if known is None else known.rewritten
+            done = rewrite(plan, b"", self.match.spans, rewritten, self._content)
+        except Unreadable as doubt:
+            return self._refuse(decision, plan.nothing, doubt.posture)
+        if plan.may_refuse and (refused := self._refused(decision, done.counts)) is not None:
+            return refused
         recorded = self._needs_record(done.counts) and not strip
-        headers = response_fields(
-            done.headers,
-            decision.plan.tag if plans.reads_body else b"",
-            personal=plans.varies_by_person,
-            varies_by_signal=plans.varies_by_signal,
-            record=self.request_id if recorded else b"",
-        )
+        record = self.request_id if recorded else b""
+        fields: Fields
+        if known is None or template is None:
+            fields = fields_of_answer(plans, plan, done.headers, record)
+        else:
+            fields = known.filled(template.values, record)
         body = b"" if strip and done.body is None else done.body
+        out = Outgoing(fields, body, b"", head.status)
         if self._passed_over and body == b"":
-            headers = tuple(pair for pair in headers if pair[0].lower() != b"content-encoding")
-        return Send(Outgoing(headers, body, b"", head.status), decision, done.counts, recorded, self._passed_over)
+            fields = tuple(pair for pair in out.headers if pair[0].lower() != b"content-encoding")
+            out = Outgoing(fields, body, b"", head.status)
+        return Send(out, decision, done.counts, recorded, self._passed_over)
 
     def entry(self, step: Step, moment: Moment) -> Entry:
         """The record of a step, for the ledger."""
@@ -230,10 +268,13 @@ class Exchange:
             status=0 if isinstance(step, Refuse) else step.outgoing.status,
         )
 
-    def _open(self, headers: HeaderPairs, body: bytes) -> Content | bytes:
+    def _open(self, headers: HeaderPairs, derived: dict[object, object], body: bytes) -> Content | bytes:
         collapse = self.treatment.postures[Posture.DUPLICATE_KEY] == "collapse"
         try:
-            return Content(body, open_body(headers, body, self._limits, collapse_duplicates=collapse))
+            label = derived.get(Label)
+            if not isinstance(label, Label):
+                label = derived[Label] = label_of(headers, self._limits)
+            return Content(body, open_body(label, body, self._limits, collapse_duplicates=collapse))
         except Unreadable as doubt:
             return self._tolerate(doubt, body)
 
@@ -265,23 +306,10 @@ class Exchange:
         out = Outgoing(headers, received, target, status)
         return Send(out, decision, counts, self._needs_record(counts), self._passed_over)
 
-    def _run(self, decision: Decision, target: bytes, facts: Facts) -> Rewritten | Refuse:
-        plan = decision.plan
-        if plan.refused is not None:
-            return self._refuse(decision, plan.nothing, plan.refused)
-        try:
-            if self._response is None:
-                headers = self._request_headers(plan, facts)
-            else:
-                headers = rewrite_headers(plan, self._response.headers)
-            done = rewrite(plan, target, self.match.spans, headers, self._content)
-        except Unreadable as doubt:
-            return self._refuse(decision, plan.nothing, doubt.posture)
-        if plan.may_refuse:
-            reason, index = plan.refusing(done.counts)
-            if reason is not None:
-                return self._refuse(decision, done.counts, reason, index)
-        return done
+    def _refused(self, decision: Decision, counts: Counts) -> Refuse | None:
+        """The refusal that what the message holds leads to."""
+        reason, index = decision.plan.refusing(counts)
+        return None if reason is None else self._refuse(decision, counts, reason, index)
 
     def _request_headers(self, plan: Plan, facts: Facts) -> RewrittenHeaders:
         """The plan's header fields, worked out once for each header block of a connection."""

@@ -17,6 +17,7 @@ from gateway.engine.record import Counts, RecordTemplate
 from gateway.model.action import Block, Drop, action_name
 from gateway.model.address import Place
 from gateway.model.facts import Facts
+from gateway.model.field_template import VARYING
 from gateway.model.words import Direction, Part, Posture, Reason, Rest
 from gateway.policy.decide import Standing, Verdict, recipient_of, standings, verdict
 from gateway.policy.policy import Policy, Recipient, Route
@@ -36,7 +37,9 @@ class Plan(msgspec.Struct, frozen=True):
 
     `refused` is the reason for which nothing may pass at all; `blocking` are the indexes of the
     fields whose presence refuses the message; `may_refuse` tells whether what a message holds can
-    refuse it at all. The `edits_…` flags say which parts have to be looked at.
+    refuse it at all. The `edits_…` flags say which parts have to be looked at; `by_template` that
+    no rule names a header field of which a template leaves the value open; `only_headers` that
+    a message without query and body is its header fields, and nothing in it refuses it.
     """
 
     route: Route
@@ -57,6 +60,8 @@ class Plan(msgspec.Struct, frozen=True):
     tag: bytes
     edits_target: bool
     edits_headers: bool
+    by_template: bool
+    only_headers: bool
 
     def refusing(self, counts: Counts) -> tuple[Reason | Posture | None, int]:
         """Why what a message holds refuses it, with the index of the field if it is one; None if nothing does."""
@@ -142,6 +147,7 @@ class Plans:
         blocking = tuple(index for index, each in enumerate(verdicts) if isinstance(each.action, Block))
         unresolved = any(each.reason is Reason.UNRESOLVED_SUBJECT for each in verdicts)
         path = PartEdit(_of(edits, frozenset({Place.PATH})), Rest.PASS, size)
+        may_refuse = bool(blocking) or unresolved or Rest.BLOCK in rest.values()
         return Plan(
             self.route,
             self.direction,
@@ -155,11 +161,13 @@ class Plans:
             cookies=parts[Part.COOKIES],
             path=path,
             size=size,
-            may_refuse=bool(blocking) or unresolved or Rest.BLOCK in rest.values(),
+            may_refuse=may_refuse,
             nothing=record.counts((0,) * size),
             tag=suffix_of(self.policy.digest) + (self._decided(verdicts) if self.varies else b""),
             edits_target=path.reads or parts[Part.QUERY].reads,
             edits_headers=parts[Part.HEADERS].reads or parts[Part.COOKIES].reads,
+            only_headers=in_force and not path.reads and not may_refuse,
+            by_template=VARYING.isdisjoint(_header_names(edits)),
             record=record,
         )
 
@@ -192,6 +200,10 @@ def contract_end(recipient: Recipient) -> float | None:
 
 def _stripped(found: Verdict) -> Block | Drop:
     return Block() if isinstance(found.action, Block) or found.rule.address.place is Place.PATH else Drop()
+
+
+def _header_names(edits: Iterable[FieldEdit]) -> Iterable[bytes]:
+    return (edit.address.name.encode().replace(b"_", b"-") for edit in edits if edit.address.place is Place.HEADER)
 
 
 def _of(edits: Iterable[FieldEdit], places: frozenset[Place]) -> tuple[FieldEdit, ...]:

@@ -9,6 +9,7 @@ from gateway.documents.query import read_query
 from gateway.engine.plan import BODY_PLACES
 from gateway.engine.rewrite import Content
 from gateway.model.address import Address, Place
+from gateway.model.field_template import FilledFields
 from gateway.model.message import HeaderPairs, RequestHead, ResponseHead, header_values
 from gateway.model.words import Mode, Posture
 from gateway.policy.policy import Route
@@ -30,10 +31,10 @@ def takes_parts(route: Route, headers: HeaderPairs) -> bool:
     return route.postures.items() >= _STREAMS_PARTS
 
 
-def streams_events(route: Route, headers: HeaderPairs) -> bool:
+def streams_events(route: Route, head: ResponseHead) -> bool:
     """Whether an answer is a stream of events that the route lets through unread."""
     allowed = route.mode is Mode.OBSERVE or EVENT_STREAM in route.stream
-    return allowed and _is_labelled(headers, b"text/event-stream")
+    return allowed and _is_labelled(head.headers, b"text/event-stream")
 
 
 def may_have_content(method: str, head: ResponseHead) -> bool:
@@ -43,7 +44,15 @@ def may_have_content(method: str, head: ResponseHead) -> bool:
 
 def is_partial(head: ResponseHead) -> bool:
     """Whether an answer holds a part of a document (RFC 9110 section 15.3.7, RFC 3229)."""
-    return head.status in (206, 226) or bool(header_values(head.headers, b"content-range"))
+    if head.status in (206, 226):
+        return True
+    fields = head.fields
+    if not isinstance(fields, FilledFields):
+        return bool(header_values(fields, b"content-range"))
+    known = fields.template.derived.get(is_partial)
+    if known is None:
+        known = fields.template.derived[is_partial] = bool(header_values(fields.template.pairs, b"content-range"))
+    return known is True
 
 
 def _is_labelled(headers: HeaderPairs, kind: bytes) -> bool:

@@ -14,10 +14,11 @@ _NOWHERE = Place("", 0, 0)
 
 
 def treatment_of(route: Route) -> Route:
-    """The route without what tells it from others that say the same: name, pattern and places in the files."""
+    """The route without what tells it from others that say the same: name, pattern and places."""
     return msgspec.structs.replace(
         route,
         name="",
+        number=0,
         hosts=(),
         methods=frozenset(),
         path="",

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator
 from typing import TypeAlias
 
 import msgspec
+from aiohttp.http_parser import RawRequestMessage
 
 from gateway.ingress.clients import Clients
 from gateway.ingress.header_block import HeaderBlock
@@ -21,7 +22,7 @@ from gateway.ingress.relay import Relay
 from gateway.ingress.request_loop import ClientRequest
 from gateway.ingress.respond import field_lines, head_bytes, refusal_bytes, switching_protocols
 from gateway.ingress.settings import IngressSettings
-from gateway.ingress.translate import WireRequest, read_head
+from gateway.ingress.translate import RepeatedRequest, WireRequest, is_repeatable, read_head, read_repeated
 from gateway.ingress.tunnel import accept_of, acceptance_fields, handshake_fields, run_tunnel
 from gateway.ingress.upload import ClientGoneError, Upload
 from gateway.ingress.upstream import UpstreamPool, UpstreamPools, UpstreamResponse
@@ -140,15 +141,21 @@ class _Exchange:
     def _read_head(self) -> WireRequest:
         connection = self._connection
         connection.served += 1
-        wire = self._wire = read_head(
-            self._request.message,
-            self._forwarder.limits,
-            scheme=connection.scheme,
-            peer=connection.peer,
-            trusted=connection.trusted,
-            last=connection.block,
-        )
-        connection.block = wire.block
+        message = self._request.message
+        last = connection.last
+        if isinstance(message, RepeatedRequest) and last is not None:
+            wire = self._wire = read_repeated(message, last)
+        else:
+            assert isinstance(message, RawRequestMessage)
+            wire = self._wire = read_head(
+                message,
+                self._forwarder.limits,
+                scheme=connection.scheme,
+                peer=connection.peer,
+                trusted=connection.trusted,
+                last=None if last is None else last.block,
+            )
+            connection.remember(wire, repeatable=is_repeatable(wire))
         if wire.block.via or connection.server_name:
             self._check_way(wire)
         return wire

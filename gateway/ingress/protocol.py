@@ -19,6 +19,7 @@ from aiohttp.web_protocol import _ErrInfo
 
 from gateway.ingress.listeners import SNI
 from gateway.ingress.request_loop import Handler, RequestLoop
+from gateway.ingress.translate import REPEATABLE_LINE, RepeatedRequest, WireRequest
 from gateway.ingress.upload import Upload
 from gateway.model.errors import Fault, Source
 from gateway.model.words import Posture
@@ -27,16 +28,19 @@ if TYPE_CHECKING:
     from aiohttp.http_websocket import WebSocketReader
 
     from gateway.ingress.clients import Clients
-    from gateway.ingress.header_block import HeaderBlock
     from gateway.ingress.tunnel import Inbound
+
+
+_TAIL_AT_MOST = 8 * 1024
+"""Bytes of a head of which the field lines are kept, for as long as their connection lasts."""
 
 
 class ClientConnection(RequestLoop):
     """Serves one connection; `clients` holds what all connections of the server share.
 
     `peer` is the client's address ("" on a unix socket) and `trusted` whether it may speak for others;
-    `server_name` is the host that TLS was asked for; `served` counts requests; `block` is what the
-    fields of the last one said.
+    `server_name` is the host that TLS was asked for; `served` counts requests; `last` is the last one
+    that was read in full.
     """
 
     __slots__ = (
@@ -46,9 +50,11 @@ class ClientConnection(RequestLoop):
         "_head_since",
         "_opened",
         "_payload",
+        "_repeatable",
+        "_tail",
         "_tunnel_idle",
-        "block",
         "counted",
+        "last",
         "peer",
         "scheme",
         "served",
@@ -64,7 +70,9 @@ class ClientConnection(RequestLoop):
         self._head_since: float | None = None
         self._opened = self._loop.time()
         self._closing_since: float | None = None
-        self.block: HeaderBlock | None = None
+        self.last: WireRequest | None = None
+        self._tail = b""
+        self._repeatable = b""
         self.counted = False
         self.peer = ""
         self.scheme = "http"
@@ -78,7 +86,7 @@ class ClientConnection(RequestLoop):
     @property
     def idle(self) -> bool:
         """Whether no request is being parsed or served."""
-        return self._waiter is not None and not self._messages and self._head_since is None
+        return self._waits and self._head_since is None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # aiohttp forgets its transport before it is closed; this one is kept until the very end.
@@ -107,6 +115,9 @@ class ClientConnection(RequestLoop):
     def data_received(self, data: bytes) -> None:
         if self._broken:
             return
+        begins = self._head_since is None and self._waits
+        if begins and self._repeatable and data.endswith(self._repeatable) and self._take_repeated(data):
+            return
         super().data_received(data)
         if self._messages:
             self._head_since = None
@@ -116,8 +127,38 @@ class ClientConnection(RequestLoop):
                 self._break_off()
             else:
                 self._payload = payload
+                self._tail = _only_tail(data) if begins and payload is EMPTY_PAYLOAD else b""
         elif data and self._waiter is not None:
             self._count_partial_head(len(data))
+
+    @property
+    def _waits(self) -> bool:
+        """Whether the parser stands between two messages, and the loop waits for the next."""
+        return self._waiter is not None and not self._messages and not self._waiter.done()
+
+    def _take_repeated(self, data: bytes) -> bool:
+        """Take a head that ends in the field lines of the last one; what stands before them is judged in full."""
+        size = len(data) - len(self._repeatable)
+        line = REPEATABLE_LINE.fullmatch(data, 0, size)
+        waiter = self._waiter
+        if (
+            line is None
+            or waiter is None
+            or size > self._clients.limits.request_line
+            or self._close
+            or self._force_close
+        ):
+            return False
+        self._repeated = RepeatedRequest(line[1].decode(), line[2])
+        self._request_count += 1
+        self._payload = EMPTY_PAYLOAD
+        waiter.set_result(None)
+        return True
+
+    def remember(self, wire: "WireRequest", *, repeatable: bool) -> None:
+        """Keep the request that was read last, and, where it is `repeatable`, the bytes of its field lines."""
+        self.last = wire
+        self._repeatable = self._tail if repeatable else b""
 
     def _count_partial_head(self, size: int) -> None:
         limits = self._clients.limits
@@ -189,3 +230,10 @@ class ClientConnection(RequestLoop):
         else:
             # The next head is under way and has its own deadline.
             self._keepalive_handle = None
+
+
+def _only_tail(data: bytes) -> bytes:
+    """What follows the request line, if `data` is one whole head that can be repeated and nothing else."""
+    line = REPEATABLE_LINE.match(data)
+    whole = line is not None and len(data) <= _TAIL_AT_MOST and data.find(b"\r\n\r\n") == len(data) - 4
+    return data[line.end() :] if line is not None and whole else b""

@@ -44,7 +44,7 @@ class Relay:
             Fault: the upstream failed; the head may be out already.
         """
         self.status = outgoing.status
-        fields = field_lines(outgoing.headers)
+        fields = field_lines(outgoing.fields)
         length = fields.length
         if without_body:
             self._send_bodyless(fields, length)

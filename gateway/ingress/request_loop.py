@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from aiohttp import web
 from aiohttp.http_parser import RawRequestMessage
-from aiohttp.streams import StreamReader
+from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 from aiohttp.web_protocol import RequestHandler, _ErrInfo
 from aiohttp.web_request import BaseRequest
 from aiohttp.web_response import StreamResponse
 
 from gateway.ingress.parse_errors import parse_fault
+from gateway.ingress.translate import RepeatedRequest
 from gateway.ingress.upload import ClientGoneError
 from gateway.model.errors import Fault
 
@@ -37,7 +38,9 @@ class ClientRequest:
 
     __slots__ = ("connection", "message", "payload")
 
-    def __init__(self, message: RawRequestMessage, payload: StreamReader, connection: "ClientConnection") -> None:
+    def __init__(
+        self, message: RawRequestMessage | RepeatedRequest, payload: StreamReader, connection: "ClientConnection"
+    ) -> None:
         self.message = message
         self.payload = payload
         self.connection = connection
@@ -65,7 +68,7 @@ _DECLINED = _Declined()
 class RequestLoop(RequestHandler):
     """Answers the requests of one connection in order; `clients` is shared by all connections of the server."""
 
-    __slots__ = ("_broken", "_clients", "_handle", "_pipe", "_stalled_since")
+    __slots__ = ("_broken", "_clients", "_handle", "_pipe", "_repeated", "_stalled_since")
 
     def __init__(self, manager: web.Server, clients: "Clients", handle: Handler, **options: Any) -> None:
         super().__init__(manager, **options)
@@ -74,6 +77,7 @@ class RequestLoop(RequestHandler):
         self._broken = False
         self._pipe: asyncio.Transport | None = None
         self._stalled_since: float | None = None
+        self._repeated: RepeatedRequest | None = None
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
@@ -83,13 +87,19 @@ class RequestLoop(RequestHandler):
         """Serve one request after the other until the connection is to be closed."""
         try:
             while not self._force_close:
-                if not self._messages:
+                if not self._messages and self._repeated is None:
                     self._waiter = self._loop.create_future()
                     try:
                         await self._waiter
                     finally:
                         self._waiter = None
-                message, payload = self._take_message()
+                repeated = self._repeated
+                message: RawRequestMessage | RepeatedRequest | _ErrInfo
+                if repeated is not None:
+                    self._repeated = None
+                    message, payload = repeated, EMPTY_PAYLOAD
+                else:
+                    message, payload = self._take_message()
                 if isinstance(message, _ErrInfo):
                     self.send(self._clients.refusal_bytes(parse_fault(message.exc)))
                     await self.linger()

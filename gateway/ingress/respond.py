@@ -12,6 +12,7 @@ from http import HTTPStatus
 import msgspec
 
 from gateway.ingress.field_kinds import CONTENT_LENGTH, DATE, KINDS
+from gateway.model.field_template import Fields, FilledFields, Filler, hole_number
 from gateway.model.message import HeaderPairs, Refusal
 
 _PHRASES = {status.value: status.phrase for status in HTTPStatus}
@@ -29,8 +30,33 @@ class FieldLines(msgspec.Struct, gc=False):
     dated: bool
 
 
-def field_lines(headers: HeaderPairs) -> FieldLines:
+class _KnownLines(msgspec.Struct, frozen=True, gc=False):
+    """The lines of a template; `length` is the number of the hole for Content-Length."""
+
+    lines: Filler
+    length: int | None
+    dated: bool
+
+
+def field_lines(fields: Fields) -> FieldLines:
     """Write the fields of an admitted answer. The engine leaves Content-Length only where it is still true."""
+    if not isinstance(fields, FilledFields):
+        return _written(fields)
+    known = fields.template.derived.get(_KnownLines)
+    if not isinstance(known, _KnownLines):
+        known = fields.template.derived[_KnownLines] = _known_lines(fields.template.pairs)
+    values = fields.values
+    length = None if known.length is None else int(values[known.length])
+    return FieldLines([known.lines.fill(values)], length, known.dated)
+
+
+def _known_lines(pairs: HeaderPairs) -> _KnownLines:
+    length = next((hole_number(value) for name, value in pairs if KINDS[name] == CONTENT_LENGTH), None)
+    lines = _written(tuple(pair for pair in pairs if KINDS[pair[0]] != CONTENT_LENGTH))
+    return _KnownLines(Filler(b"".join(lines.parts)), length, lines.dated)
+
+
+def _written(headers: HeaderPairs) -> FieldLines:
     parts: list[bytes] = []
     length: int | None = None
     dated = False

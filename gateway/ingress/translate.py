@@ -7,6 +7,7 @@ what aiohttp's C parser (llhttp) reads otherwise. Nothing here knows of sockets,
 
 import base64
 import binascii
+import re
 from collections.abc import Mapping
 
 import msgspec
@@ -35,6 +36,34 @@ class WireRequest(msgspec.Struct, gc=False):
     websocket_key: bytes = b""
     max_forwards: int | None = None
     verbatim: bool = True
+
+
+class RepeatedRequest(msgspec.Struct, frozen=True, gc=False):
+    """A request without a body that has its own request line, and the fields of the connection's one before."""
+
+    method: str
+    target: bytes
+
+
+REPEATABLE_LINE = re.compile(rb"(DELETE|GET|HEAD|PATCH|POST|PUT) (/[!-\"$-~]*) HTTP/1\.1\r\n")
+"""The request lines that `read_repeated` is for: of HTTP/1.1, in origin-form."""
+
+
+def is_repeatable(wire: WireRequest) -> bool:
+    """Whether a request with the same field lines and a `REPEATABLE_LINE` would mean the same but for that line."""
+    block = wire.block
+    plain = wire.verbatim and not (wire.websocket_key or block.upgrade or block.legacy or block.has_body)
+    return plain and wire.keep_alive and bool(wire.head.host)
+
+
+def read_repeated(request: RepeatedRequest, last: WireRequest) -> WireRequest:
+    """The head of a request with the fields of `last`, which is repeatable."""
+    before = last.head
+    block = last.block
+    head = RequestHead(
+        request.method, request.target, before.host, block.onward, before.scheme, before.peer, False, block.derived
+    )
+    return WireRequest(head, block, True, last.authority)
 
 
 def read_head(

@@ -19,6 +19,7 @@ from gateway.ingress.upstream_fields import JudgedHead
 from gateway.ingress.upstream_head import broken, has_field
 from gateway.ingress.upstream_parser import ResponseParser
 from gateway.ingress.upstream_response import UpstreamResponse
+from gateway.ingress.upstream_templates import HeadTemplates
 from gateway.ingress.upstream_tunnel import Tunnel
 from gateway.ingress.upstream_upload import start_upload
 from gateway.model.errors import Fault, Source
@@ -49,14 +50,14 @@ class Home(Protocol):
 class UpstreamConnection(asyncio.Protocol):
     """See the module. `served` counts the exchanges that ended well."""
 
-    def __init__(self, home: Home, limits: Limits, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, home: Home, limits: Limits, loop: asyncio.AbstractEventLoop, templates: HeadTemplates) -> None:
         self.deadline = _NEVER
         self.served = 0
         self._home = home
         self._limits = limits
         self._loop = loop
         self._transport: asyncio.Transport | None = None
-        self._parser = ResponseParser(limits)
+        self._parser = ResponseParser(limits, templates)
         self._readable = select.poll()
         self._closed = False
         self._writable: asyncio.Future[None] | None = None

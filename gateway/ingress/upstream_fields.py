@@ -19,6 +19,7 @@ from gateway.ingress.field_kinds import (
 )
 from gateway.ingress.hops import NOMINATES_NOTHING, strip_hop_by_hop
 from gateway.ingress.upstream_head import broken
+from gateway.model.field_template import Fields
 from gateway.model.limits import Limits
 from gateway.model.message import HeaderPairs, ResponseHead
 
@@ -30,17 +31,22 @@ _DIGITS_AT_MOST = 18
 class JudgedHead(msgspec.Struct, frozen=True, gc=False):
     """A response's head and what its fields say about this hop.
 
-    `headers` are all fields, those of `onward` the ones that are not of this hop only. `length` is
+    `fields` are all fields, those of `onward` the ones that are not of this hop only. `length` is
     Content-Length; without it and `chunked` the body lasts as long as the connection. `repeats`
     tells that a field stands twice which may stand once.
     """
 
-    headers: HeaderPairs
+    fields: Fields
     onward: ResponseHead
     length: int | None
     chunked: bool
     persistent: bool
     repeats: bool
+
+    @property
+    def headers(self) -> HeaderPairs:
+        """The fields as pairs."""
+        return ResponseHead(0, self.fields).headers
 
 
 def judge_fields(status: int, minor: bytes, fields: list[tuple[bytes, bytes]], *, padded: bool) -> JudgedHead:

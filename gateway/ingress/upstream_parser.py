@@ -8,6 +8,7 @@ import httptools
 
 from gateway.ingress.upstream_fields import JudgedHead, check_size, judge_fields
 from gateway.ingress.upstream_head import STATUS_LINE, broken
+from gateway.ingress.upstream_templates import HeadTemplates
 from gateway.model.limits import Limits
 from gateway.model.message import ResponseHead
 
@@ -24,8 +25,9 @@ class ResponseParser:
     any time: `complete` (the message has ended), `extra` (bytes followed that belong to no message).
     """
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, templates: HeadTemplates) -> None:
         self._limits = limits
+        self._templates = templates
         self._llhttp = httptools.HttpResponseParser(self)
         self._fields: list[tuple[bytes, bytes]] = []
         self._chunks: list[bytes] = []
@@ -55,6 +57,11 @@ class ResponseParser:
             Fault: upstream_broken.
         """
         if self._partial is None:
+            if not self._is_head:
+                known = self._templates.read(data)
+                if known is not None:
+                    self._take_whole(*known)
+                    return True
             end = data.find(_HEAD_END)
             if end < 0:
                 self._partial = bytearray(data)
@@ -70,6 +77,12 @@ class ResponseParser:
         self._partial = None
         self._parse_head(data, end + 4)
         return True
+
+    def _take_whole(self, judged: JudgedHead, body: bytes) -> None:
+        self.judged = judged
+        self.persistent = judged.persistent
+        self.complete = True
+        self._chunks = [body] if body else []
 
     def read_body(self, data: bytes) -> None:
         """Take bytes of a body.
@@ -112,6 +125,7 @@ class ResponseParser:
         padded = data.find(b" \r\n", 0, size) > 0 or data.find(b"\t\r\n", 0, size) > 0
         judged = self.judged = judge_fields(status, line[1], fields, padded=padded)
         self.persistent = judged.persistent
+        self._templates.learn(data[:size], judged)
         if bodyless:
             if status >= 200:
                 self._end_with_head()

@@ -16,6 +16,7 @@ from gateway.ingress.upstream_address import Upstream, parse_upstream
 from gateway.ingress.upstream_connection import Dropped, UpstreamConnection
 from gateway.ingress.upstream_head import FieldBlock, broken, encode_head
 from gateway.ingress.upstream_response import UpstreamResponse
+from gateway.ingress.upstream_templates import HeadTemplates
 from gateway.ingress.upstream_tls import UpstreamTls
 from gateway.ingress.upstream_tunnel import Tunnel
 from gateway.model.errors import Fault, Source
@@ -51,6 +52,7 @@ class UpstreamPool:
         self._free = limits.upstream_pool_size
         self._queue: deque[tuple[asyncio.Future[UpstreamConnection | None], float]] = deque()
         self._timer: asyncio.TimerHandle | None = None
+        self._templates = HeadTemplates(limits)
         self._closed = False
         self._requests = self._connects = self._reuses = self._retries = self._unsolicited = self._faults = 0
         shortest = min(limits.upstream_first_byte_timeout, limits.upstream_idle_timeout, limits.upstream_pool_idle)
@@ -227,7 +229,7 @@ class UpstreamPool:
 
     async def _open(self, loop: asyncio.AbstractEventLoop) -> UpstreamConnection:
         upstream = self.upstream
-        connection = UpstreamConnection(self, self._limits, loop)
+        connection = UpstreamConnection(self, self._limits, loop, self._templates)
         try:
             async with asyncio.timeout(self._limits.upstream_connect_timeout):
                 await loop.create_connection(

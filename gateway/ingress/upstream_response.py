@@ -53,7 +53,7 @@ class UpstreamResponse:
     @property
     def head(self) -> ResponseHead:
         """The head with all its fields."""
-        return ResponseHead(self.onward.status, self._judged.headers)
+        return ResponseHead(self.onward.status, self._judged.fields)
 
     async def read(self, limit: int) -> bytes:
         """The whole body of at most `limit` bytes.

@@ -5,11 +5,10 @@ RFC 9110 section 5.3 lets order carry meaning and promise P7 lets nothing else c
 """
 
 from collections.abc import Iterable
-from typing import TypeAlias
 
 import msgspec
 
-HeaderPairs: TypeAlias = "tuple[tuple[bytes, bytes], ...]"
+from gateway.model.field_template import Fields, FilledFields, HeaderPairs
 
 
 class RequestHead(msgspec.Struct, frozen=True, gc=False):
@@ -35,7 +34,13 @@ class ResponseHead(msgspec.Struct, frozen=True, gc=False):
     """A final response before its body, as the upstream sent it, hop-by-hop fields already gone."""
 
     status: int
-    headers: HeaderPairs
+    fields: Fields
+
+    @property
+    def headers(self) -> HeaderPairs:
+        """The fields as pairs."""
+        fields = self.fields
+        return fields.pairs if isinstance(fields, FilledFields) else fields
 
 
 class Outgoing(msgspec.Struct, frozen=True, gc=False):
@@ -45,10 +50,16 @@ class Outgoing(msgspec.Struct, frozen=True, gc=False):
     empty and `status` set for a response; the reverse holds for a request.
     """
 
-    headers: HeaderPairs
+    fields: Fields
     body: bytes | None
     target: bytes = b""
     status: int = 0
+
+    @property
+    def headers(self) -> HeaderPairs:
+        """The fields as pairs."""
+        fields = self.fields
+        return fields.pairs if isinstance(fields, FilledFields) else fields
 
 
 class Refusal(msgspec.Struct, frozen=True, gc=False):
@@ -59,6 +70,9 @@ class Refusal(msgspec.Struct, frozen=True, gc=False):
     headers: HeaderPairs
     body: bytes
     close: bool = False
+
+
+__all__ = ["HeaderPairs", "Outgoing", "Refusal", "RequestHead", "ResponseHead", "header_values"]
 
 
 def header_values(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> list[bytes]:

@@ -47,7 +47,7 @@ def compile_policy(files: Mapping[str, str], *, today: str) -> tuple[Policy | No
     lint(drafts, known, date.fromisoformat(today), report)
     if report.failed:
         return None, report.sorted()
-    routes = tuple(route_of(draft, known) for draft in drafts)
+    routes = tuple(route_of(draft, known, number) for number, draft in enumerate(drafts))
     policy = Policy(
         controller=MappingProxyType(known.controller),
         purposes=MappingProxyType(known.purposes),

@@ -40,8 +40,8 @@ def fields_of(draft: DraftRoute) -> Iterator[DraftField]:
     yield from draft.response.fields
 
 
-def route_of(draft: DraftRoute, known: Declarations) -> Route:
-    """The route of a draft that has no errors."""
+def route_of(draft: DraftRoute, known: Declarations, number: int) -> Route:
+    """The route of a draft that has no errors; `number` is its place among the policy's."""
     assert draft.match is not None
     assert draft.to is not None
     return Route(
@@ -60,6 +60,7 @@ def route_of(draft: DraftRoute, known: Declarations) -> Route:
         record_always=draft.options.record_always,
         body_limit=draft.options.body_limit,
         place=draft.place,
+        number=number,
     )
 
 

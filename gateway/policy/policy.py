@@ -80,7 +80,8 @@ class Route(msgspec.Struct, frozen=True):
     """`hosts` and `path` are patterns; an empty `methods` means any method.
 
     `caller` is the recipient of responses. `stream` names what may pass unread on this route
-    (`websocket`, `event_stream`). `record_always` asks for a record of every message.
+    (`websocket`, `event_stream`). `record_always` asks for a record of every message. `number` is
+    the route's place among the policy's.
     """
 
     name: str
@@ -98,6 +99,7 @@ class Route(msgspec.Struct, frozen=True):
     record_always: bool
     body_limit: int | None
     place: Place
+    number: int = 0
 
     def section(self, direction: Direction) -> Section:
         return self.request if direction is Direction.REQUEST else self.response

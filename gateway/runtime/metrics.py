@@ -55,7 +55,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     sightings: tuple[tuple[str, str, str, str, int], ...] = ()
 
 
-class _RouteCounts(msgspec.Struct, gc=False):
+class RouteCounts(msgspec.Struct, gc=False):
     """What one route has seen, packed: thousands of routes are to stay in the processor's cache.
 
     `numbers` holds the messages by direction and record (in the order of `_MESSAGES`), the time of all
@@ -65,6 +65,17 @@ class _RouteCounts(msgspec.Struct, gc=False):
     numbers: "array[int]" = msgspec.field(default_factory=lambda: array("Q", _NO_NUMBERS))
     statuses: dict[int, int] = {}
 
+    def message(self, direction: str, *, recorded: bool) -> None:
+        """Count one message that was decided; `recorded` tells whether the ledger holds a line on it."""
+        self.numbers[_MESSAGES[direction, recorded]] += 1
+
+    def exchange(self, status: int, seconds: float) -> None:
+        """Count one finished exchange with the status that the client saw and its duration."""
+        self.statuses[status] = self.statuses.get(status, 0) + 1
+        numbers = self.numbers
+        numbers[_MICROSECONDS] += int(seconds * 1e6)
+        numbers[_FIRST_BUCKET + bisect_left(BUCKETS, seconds)] += 1
+
 
 class Metrics:
     """Counters of one worker. Every call costs a few hundred nanoseconds and never fails."""
@@ -73,11 +84,11 @@ class Metrics:
         self.in_flight = 0
         self.sightings: Sightings | None = None
         self._refusals: defaultdict[str, int] = defaultdict(int)
-        self._routes: defaultdict[str, _RouteCounts] = defaultdict(_RouteCounts)
+        self._routes: defaultdict[str, RouteCounts] = defaultdict(RouteCounts)
 
-    def message(self, route: str, direction: str, recorded: bool) -> None:
-        """Count one message that was decided; `recorded` tells whether the ledger holds a line on it."""
-        self._routes[route].numbers[_MESSAGES[direction, recorded]] += 1
+    def route(self, name: str) -> RouteCounts:
+        """What is counted for one route."""
+        return self._routes[name]
 
     def unrecorded(self) -> dict[str, int]:
         """How many messages had no record, by route and direction in one text."""
@@ -86,13 +97,6 @@ class Metrics:
     def refusal(self, code: str) -> None:
         """Count one answer of our own by its code."""
         self._refusals[code] += 1
-
-    def exchange(self, route: str, status: int, seconds: float) -> None:
-        """Count one finished exchange with the status that the client saw and its duration."""
-        counts = self._routes[route]
-        counts.statuses[status] = counts.statuses.get(status, 0) + 1
-        counts.numbers[_MICROSECONDS] += int(seconds * 1e6)
-        counts.numbers[_FIRST_BUCKET + bisect_left(BUCKETS, seconds)] += 1
 
     def snapshot(self) -> Snapshot:
         """A copy of all counts that msgspec can encode."""

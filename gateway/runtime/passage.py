@@ -18,6 +18,7 @@ from gateway.model.errors import Fault, GatewayError, StoreDown, Unreadable
 from gateway.model.facts import Facts, SubjectState
 from gateway.model.message import Outgoing, Refusal, ResponseHead
 from gateway.model.words import Direction, Posture
+from gateway.runtime.metrics import RouteCounts
 from gateway.runtime.parts import BodyEditor
 
 if TYPE_CHECKING:
@@ -57,11 +58,15 @@ class Reading(Enum):
 class Passage:
     """One request's way through the gateway and its answer's way back."""
 
-    __slots__ = ("_finished", "_gateway", "_index", "_started", "_state", "direction", "editor", "exchange")
+    __slots__ = ("_counted", "_finished", "_gateway", "_index", "_started", "_state", "direction", "editor", "exchange")
 
     def __init__(self, gateway: "Gateway", exchange: Exchange) -> None:
         self._gateway = gateway
         self._started = time.perf_counter()
+        counted = exchange.way.counted
+        if not isinstance(counted, RouteCounts):
+            counted = exchange.way.counted = gateway.services.metrics.route(exchange.route.name)
+        self._counted = counted
         self._finished = False
         self._state: SubjectState | None = None
         self._index: int | None = None
@@ -73,8 +78,7 @@ class Passage:
     @property
     def upstream(self) -> str:
         """URL of the service that this route goes to."""
-        exchange = self.exchange
-        return exchange.request_plans.policy.recipients[exchange.treatment.to].upstream or ""
+        return self.exchange.request_plans.recipient.upstream or ""
 
     @property
     def recipient(self) -> str:
@@ -115,10 +119,8 @@ class Passage:
             # `admit_request` meets the same failure, and refuses.
             return False
 
-    async def _handle(self, identifier: str | None) -> str | None:
+    async def _handle(self, identifier: str) -> str | None:
         """The handle of a person, who gets a key where there is none; None where the text names nobody."""
-        if identifier is None:
-            return None
         people = self._gateway.services.people
         try:
             return people.known(identifier) or await people.meet(identifier)
@@ -152,8 +154,10 @@ class Passage:
         exchange = self.exchange
         gateway = self._gateway
         try:
-            parts = body is None and self.request_reading is Reading.PARTS
-            step = await self._admit(await self._handle(exchange.open_request(body)), exchange.request_plans)
+            parts = body is None and exchange.head.has_body and self.request_reading is Reading.PARTS
+            identifier = exchange.open_request(body)
+            subject = None if identifier is None else await self._handle(identifier)
+            step = await self._admit(subject, exchange.request_plans)
             if gateway.sightings is not None:
                 gateway.sightings.note(exchange, Direction.REQUEST, exchange.head.headers)
             if parts and isinstance(step, Send):
@@ -196,9 +200,8 @@ class Passage:
         if self._finished:
             return
         self._finished = True
-        metrics = self._gateway.services.metrics
-        metrics.in_flight -= 1
-        metrics.exchange(self.exchange.route.name, status, time.perf_counter() - self._started)
+        self._gateway.services.metrics.in_flight -= 1
+        self._counted.exchange(status, time.perf_counter() - self._started)
 
     async def _admit(self, subject: str | None, plans: Plans) -> Step:
         """Decide, make the record durable, and decide anew if consent changed in the meantime (P4)."""
@@ -211,7 +214,7 @@ class Passage:
                 self._index = await self._committed(step)
             except StoreDown:
                 return self._stripped(facts)
-            self._count(recorded=True)
+            self._counted.message(self.direction, recorded=True)
         return step
 
     async def _admit_for(self, subject: str) -> Step:
@@ -225,7 +228,7 @@ class Passage:
                     self._index = await self._committed(step)
                 except StoreDown:
                     return self._stripped(facts)
-                self._count(recorded=True)
+                self._counted.message(self.direction, recorded=True)
             self._state = state
             if self.still_stands():
                 return step
@@ -252,11 +255,8 @@ class Passage:
         request = self.direction is Direction.REQUEST
         step = exchange.decide_request(facts, strip=strip) if request else exchange.decide_response(facts, strip=strip)
         if isinstance(step, Send) and (strip or not step.recorded):
-            self._count(recorded=False)
+            self._counted.message(self.direction, recorded=False)
         return step
-
-    def _count(self, *, recorded: bool) -> None:
-        self._gateway.services.metrics.message(self.exchange.route.name, self.direction, recorded)
 
     def _committed(self, step: Send) -> Awaitable[int | None]:
         """Done when the record is durable, with its index; raises StoreDown where it cannot be."""

@@ -262,10 +262,10 @@ def test_help_names_every_option():
 def test_a_summary_counts_and_quotes_nothing():
     metrics = Metrics()
     assert list(_summary(metrics.snapshot())) == ["0 exchanges"]
-    metrics.exchange("observed", 200, 0.1)
-    metrics.exchange("observed", 404, 0.1)
-    metrics.message("observed", "request", recorded=True)
-    metrics.message("observed", "response", recorded=False)
+    metrics.route("observed").exchange(200, 0.1)
+    metrics.route("observed").exchange(404, 0.1)
+    metrics.route("observed").message("request", recorded=True)
+    metrics.route("observed").message("response", recorded=False)
     assert list(_summary(metrics.snapshot())) == [
         "2 exchanges",
         "status 200: 1, 404: 1",

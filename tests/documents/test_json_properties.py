@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 
 from gateway.documents.edit import Empty, FieldEdit, PartEdit, Remove, Replace, Retain
 from gateway.documents.json_body import open_json
-from gateway.model.address import Child, Descend, Every, Index, parse_address
+from gateway.documents.json_rewrite import Rewrite, decode_members
+from gateway.documents.selection import automaton_of
+from gateway.model.address import Address, Child, Descend, Every, Index, Place, parse_address
 from gateway.model.errors import Unreadable
 from gateway.model.limits import DEFAULT_LIMITS
 from gateway.model.words import Rest
@@ -218,3 +220,30 @@ def test_a_name_twice_is_noticed_in_every_layout(pairs, layout):
     else:
         with pytest.raises(Unreadable):
             document.edit(edit)
+
+
+OPERATIONS = st.sampled_from([KEEP, DROP])
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    listed=st.dictionaries(NAMES, OPERATIONS, max_size=4),
+    rest=st.sampled_from(list(Rest)),
+    documents=st.lists(st.dictionaries(NAMES, VALUES, max_size=5), min_size=1, max_size=5),
+    indent=st.sampled_from([None, 1]),
+)
+def test_objects_with_the_same_names_meet_the_same_fate_as_alone(listed, rest, documents, indent):
+    fields = tuple(
+        FieldEdit(index, Address(Place.BODY, f"$.{index}", steps=(Child(name),)), operation)
+        for index, (name, operation) in enumerate(listed.items())
+    )
+    shared = PartEdit(fields, rest, len(fields))
+    single = PartEdit(fields, rest, len(fields))
+    for document in documents * 2:
+        body = json.dumps(document, ensure_ascii=False, indent=indent).encode()
+        opened = open_json(body, DEFAULT_LIMITS)
+        alone = Rewrite(automaton_of(single), single, collapse_duplicates=False)
+        expected = alone.root(body, decode_members(body))
+        edited = opened.edit(shared)
+        assert (edited.content, list(edited.counts), edited.unlisted) == (expected, alone.counts, alone.unlisted)
+        assert (edited.content is body) == (expected is body)

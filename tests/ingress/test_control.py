@@ -18,7 +18,7 @@ async def ends():
 
 def busy() -> Metrics:
     metrics = Metrics()
-    metrics.exchange("r" * 100_000, 200, 0.1)
+    metrics.route("r" * 100_000).exchange(200, 0.1)
     return metrics
 
 

@@ -18,12 +18,12 @@ def samples(text: bytes) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]
 
 def busy() -> Metrics:
     metrics = Metrics()
-    metrics.message("sign-up", "request", recorded=True)
-    metrics.message("sign-up", "request", recorded=True)
-    metrics.message("sign-up", "response", recorded=False)
+    metrics.route("sign-up").message("request", recorded=True)
+    metrics.route("sign-up").message("request", recorded=True)
+    metrics.route("sign-up").message("response", recorded=False)
     metrics.refusal("unknown_route")
-    metrics.exchange("sign-up", 200, 0.004)
-    metrics.exchange("sign-up", 502, 61.0)
+    metrics.route("sign-up").exchange(200, 0.004)
+    metrics.route("sign-up").exchange(502, 61.0)
     metrics.in_flight = 3
     return metrics
 
@@ -56,7 +56,7 @@ def test_render_gives_every_count_under_its_labels():
 )
 def test_a_duration_falls_into_the_bucket_whose_bound_it_does_not_exceed(seconds, first_bucket):
     metrics = Metrics()
-    metrics.exchange("r", 200, seconds)
+    metrics.route("r").exchange(200, seconds)
     values = samples(render(metrics.snapshot()))
     bounds = [*(repr(bound) for bound in BUCKETS), "+Inf"]
     counts = [
@@ -77,7 +77,7 @@ def test_snapshot_does_not_change_with_later_counts():
     metrics = busy()
     before = metrics.snapshot()
     kept = msgspec.json.encode(before)
-    metrics.exchange("sign-up", 200, 0.004)
+    metrics.route("sign-up").exchange(200, 0.004)
     metrics.refusal("unknown_route")
     assert msgspec.json.encode(before) == kept
 
@@ -108,7 +108,13 @@ CALLS = st.lists(
 
 def apply(metrics: Metrics, calls) -> Metrics:
     for name, *arguments in calls:
-        getattr(metrics, name)(*arguments)
+        match name, *arguments:
+            case "message", route, direction, recorded:
+                metrics.route(route).message(direction, recorded=recorded)
+            case "exchange", route, status, seconds:
+                metrics.route(route).exchange(status, seconds)
+            case "refusal", code:
+                metrics.refusal(code)
     return metrics
 
 
