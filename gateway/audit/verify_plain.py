@@ -47,7 +47,7 @@ class _Line(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     counts: dict[str, Integer] | UnsetType | None = UNSET
     direction: _Value = UNSET
     fields: msgspec.Raw | UnsetType = UNSET
-    index: int | UnsetType = UNSET
+    index: Integer | UnsetType = UNSET
     kind: Kind | UnsetType = UNSET
     method: _Value = UNSET
     mode: _Value = UNSET
