@@ -87,7 +87,7 @@ class PlainLines:
         """
         try:
             records = _lines.decode_lines(block)
-            if len(records) != len(lines) or _canonical.encode_lines(records) != block:
+            if _canonical.encode_lines(records) != block:
                 return None
             fields = [bytes(record.fields) for record in records if record.fields is not UNSET]
             if not self._proven.issuperset(fields) and not all(map(self._prove, fields)):
