@@ -12,6 +12,7 @@ from gateway.audit.slot import claim
 from gateway.audit.verify import read_trust, verify_directory
 from gateway.audit.verify_note import VerifierKey
 from gateway.audit.verify_pins import Pins, Receipt
+from gateway.audit.verify_plain import PlainLines
 from gateway.crypto.sign import SigningKey
 
 
@@ -187,3 +188,30 @@ def test_a_live_tail_is_read_until_its_last_checkpoint(log, monkeypatch, checked
         assert verify(log.slot).words == "TAMPERED"
     finally:
         os.close(lock)
+
+
+def test_one_bit_flipped_in_lines_that_are_read_quickly(logs, monkeypatch):
+    """The first block of a segment has its `open` record and is read slowly, so blocks are small here."""
+    monkeypatch.setattr(verify_block, "BLOCK", 400)
+    quickly = []
+    real = PlainLines.read
+
+    def read(reader, block, lines, index):
+        found = real(reader, block, lines, index)
+        quickly.append(found is not None)
+        return found
+
+    monkeypatch.setattr(PlainLines, "read", read)
+    logs.write(groups=3, each=2)
+    path = logs.only_segment()
+    ends = [end for end, byte in enumerate(path.read_bytes()) if byte == 10]
+    assert verify(logs.slot).words == "VERIFIED"
+    assert quickly.count(True) > 5
+    for position in flipped(path, 3):
+        report = verify(logs.slot)
+        assert report.words == "TAMPERED", position
+        changed = sum(end < position for end in ends)
+        found = [each for each in report.logs[0].findings if each.segment == path.name]
+        assert any(each.first_index <= changed <= each.last_index for each in found), (position, found)
+        every = verify(logs.slot, every_signature=True)
+        assert msgspec.to_builtins(report) == msgspec.to_builtins(every), position
