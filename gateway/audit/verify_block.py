@@ -7,7 +7,7 @@ from gateway.audit.verify_line import LONGEST, BadLine, read_line
 from gateway.audit.verify_plain import PlainLines
 
 BLOCK = 32 * 1024
-"""Small enough for the processor's cache: larger ones are slower."""
+"""Small enough for the processor's cache: larger ones gain nothing."""
 
 
 class BlockStream:
