@@ -116,6 +116,7 @@ def verify(state: Path, records: int) -> dict[str, dict[str, float]]:
     runs = {"as called": plain}
     if re.search(r"--jobs\b", child("audit", "verify", "--help")[0]):
         runs["one job"] = [*plain, "--jobs", "1"]
+        runs["one job, every signature"] = [*plain, "--jobs", "1", "--every-signature"]
     found = {}
     for name, arguments in runs.items():
         print(f"verifying, {name}" + " " * 40, end="\r", flush=True)

@@ -41,18 +41,20 @@ def verify_directory(
     allow_unanchored: bool = False,
     progress: Progress | None = None,
     jobs: int = 1,
+    every_signature: bool = False,
 ) -> Report:
     """Verify every log in a state, audit or slot directory.
 
     `trust` holds the keys to believe; without it each log's own `log.vkey` is used, and the report
     says so. `pins` are earlier heads and receipts kept elsewhere. `at` asks that each log that was not
     closed has a record no older than three minutes before it. `jobs` processes read, with the same result.
+    `every_signature` is checked, also where a later one of the same key covers it (FORMAT.md, section 7).
     """
     keys = None if trust is None else {key.text: key for key in trust}
     memory = pins if isinstance(pins, Pins) else Pins(pins)
     meter = Meter(progress)
     with Pool(jobs, meter) as pool:
-        logs = Run(directory, keys, memory, meter, pool).all()
+        logs = Run(directory, keys, memory, meter, pool, every_signature=every_signature).all()
     for log in logs:
         if at is not None:
             _check_fresh(log, at)

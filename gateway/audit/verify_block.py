@@ -3,30 +3,33 @@
 from hashlib import sha256
 from typing import Any, BinaryIO
 
-from gateway.audit.verify_line import LONGEST, BadLine, read_good_lines, read_line
+from gateway.audit.verify_line import LONGEST, BadLine, read_line
+from gateway.audit.verify_plain import PlainLines
 
 BLOCK = 32 * 1024
-"""Small enough for the processor's cache: larger ones are slower."""
+"""Small enough for the processor's cache: larger ones gain nothing."""
 
 
 class BlockStream:
     """The whole lines of a file from a position on; `at` is the first one that was not taken yet.
 
-    `lines, records, kinds, leaves` are those of the present block that are good; `fault` says what is
-    wrong with the line after them, if anything is.
+    `lines, kinds, times, leaves` are those of the present block that are good; `fault` says what is wrong
+    with the line after them, if anything is. `records` are whole, or none where no record is to be looked into.
     """
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
         self._rest = b""
+        self._plain = PlainLines()
         self._clear()
 
     def _clear(self) -> None:
         self.at = 0
         self.fault = ""
         self.lines: list[bytes] = []
-        self.records: list[dict[str, Any]] = []
         self.kinds: list[str] = []
+        self.times: list[str] = []
+        self.records: list[dict[str, Any]] = []
         self.leaves: list[bytes] = []
 
     def seek(self, position: int) -> None:
@@ -53,29 +56,29 @@ class BlockStream:
         block = data[:end]
         lines = block.split(b"\n")
         lines.pop()
-        records = read_good_lines(block, lines, index)
-        if records is None:
-            records = self._one_by_one(lines, index)
-            lines = lines[: len(records)]
+        found = self._plain.read(block, lines, index)
+        if found is not None:
+            self.kinds, self.times = found
+        else:
+            self._one_by_one(lines, index)
+            del lines[len(self.records) :]
         self.lines = lines
-        self.records = records
-        self.kinds = [record["kind"] for record in records]
         self.leaves = [sha256(b"\x00" + line).digest() for line in lines]
         return True
 
-    def _one_by_one(self, lines: list[bytes], index: int) -> list[dict[str, Any]]:
-        records = []
+    def _one_by_one(self, lines: list[bytes], index: int) -> None:
         for place, line in enumerate(lines, index):
             try:
                 record = read_line(line)
             except BadLine as error:
                 self.fault = str(error)
-                break
+                return
             if record["index"] != place:
                 self.fault = "a line's index is not its place"
-                break
-            records.append(record)
-        return records
+                return
+            self.records.append(record)
+            self.kinds.append(record["kind"])
+            self.times.append(record.get("time", ""))
 
     def checkpoint(self) -> int:
         """Where in the block the next checkpoint is; the block's length if it is not there."""

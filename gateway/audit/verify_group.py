@@ -1,4 +1,8 @@
-"""Groups of one segment: lines up to and with one checkpoint, whose root and signature are checked."""
+"""Groups of one segment: lines up to and with one checkpoint, whose root and signature are checked.
+
+A checkpoint line is a leaf like all others. So a good signature over a later tree covers it together with its
+own signature, and it is enough to check the last one of each key in a segment (FORMAT.md, section 7).
+"""
 
 from base64 import b64encode
 from typing import Any
@@ -6,12 +10,14 @@ from typing import Any
 import msgspec
 
 from gateway.audit.verify_block import BlockStream
+from gateway.audit.verify_line import CHECKPOINT
 from gateway.audit.verify_note import Head, Malformed, strict_base64, verifier_key
 from gateway.audit.verify_record import NOTABLE, shape_fault
 from gateway.audit.verify_report import Broken, Finding, Verdict
 from gateway.audit.verify_tree import Counter
 
 LARGEST_GROUP = 64 * 1024 * 1024
+BAD_SIGNATURE = "a checkpoint's signature is not good"
 
 
 class Group(msgspec.Struct):
@@ -39,12 +45,17 @@ class GroupReader:
     """Where one segment is being read: `tree` and `key` are what holds before the next group.
 
     `known` are keys that may come into force without a `rotate` record that can be read: the first one
-    of a log, and those after a pruned segment (`hidden`).
+    of a log, and those after a pruned segment (`hidden`). Unless `every` signature is checked, whoever
+    reads has to call `vouch` in the end.
     """
 
-    def __init__(self, stream: BlockStream, segment: str, origin: str, tree: Counter, key: str) -> None:
+    def __init__(
+        self, stream: BlockStream, segment: str, origin: str, tree: Counter, key: str, *, every: bool = True
+    ) -> None:
         self.tree = tree
         self.key = key
+        self.every = every
+        self.unchecked: Group | None = None
         self.known: frozenset[str] = frozenset()
         self.hidden = False
         self.position = self.line = 0
@@ -80,12 +91,21 @@ class GroupReader:
                 return self._finish(group)
 
     def accept(self, group: Group) -> None:
-        """Go on behind the group."""
+        """Go on behind the group. Raises Broken where another key signed before it, and not well."""
+        if self.unchecked is not None and self.unchecked.signer != group.signer:
+            self.vouch()
+        self.unchecked = None if self.every else group
         self.tree, self.key = group.after, group.key
         self.hidden = self.hidden and not group.opens
         self.position += group.length
         self.line += len(group.leaves)
         self.unfinished = 0
+
+    def vouch(self) -> None:
+        """Check the signature of the last group, and so all that its key has signed here. Raises Broken."""
+        group = self.unchecked
+        if group is not None and not _signed(group):
+            raise self.broken(BAD_SIGNATURE, 0)
 
     def _take(self, group: Group, end: int) -> None:
         """Add the records of the block up to `end`, which are not checkpoints."""
@@ -95,8 +115,8 @@ class GroupReader:
             return
         kinds = stream.kinds[at:end]
         if not group.first_time:
-            group.first_time = stream.records[at]["time"]
-        group.last_time = stream.records[end - 1]["time"]
+            group.first_time = stream.times[at]
+        group.last_time = stream.times[end - 1]
         group.length += sum(map(len, stream.lines[at:end])) + end - at
         if group.length > LARGEST_GROUP:
             raise self.broken("no checkpoint for too long", len(group.leaves) + end - at)
@@ -156,31 +176,27 @@ class GroupReader:
     def _finish(self, group: Group) -> Group:
         stream = self._stream
         place = stream.at
-        record, line = stream.records[place], stream.lines[place]
+        line = stream.lines[place]
         count = len(group.leaves) + 1
-        try:
-            root, signature = strict_base64(record["root"]), strict_base64(record["signature"])
-        except (Malformed, TypeError):
-            raise self.broken("a checkpoint is not well formed", count) from None
         tree = group.after
-        spelled = (
-            f'{{"index":{tree.leaves},"kind":"checkpoint","root":"{record["root"]}",'
-            f'"signature":"{record["signature"]}","size":{tree.leaves}}}'
-        )
-        if line != spelled.encode():
+        match = CHECKPOINT.fullmatch(line)
+        if match is None or match[1] != b"%d" % tree.leaves:
             raise self.broken("a checkpoint is not well formed", count)
+        try:
+            root, signature = strict_base64(match[2].decode()), strict_base64(match[3].decode())
+        except Malformed:
+            raise self.broken("a checkpoint is not well formed", count) from None
         if root != tree.root():
             raise self.broken("a checkpoint's root is not the root of the lines before it", count)
         key = verifier_key(group.signer) if group.signer else None
         if key is None:
             raise self.broken("a checkpoint before the first open record", count)
-        head = Head(self._origin, tree.leaves, root, ((key.name, signature),))
-        if not key.accepts(head.body(), signature):
-            raise self.broken("a checkpoint's signature is not good", count)
+        group.head = Head(self._origin, tree.leaves, root, ((key.name, signature),))
+        if not key.named_in(signature) or (self.every and not _signed(group)):
+            raise self.broken(BAD_SIGNATURE, count)
         tree.add(stream.leaves[place])
         group.leaves.append(stream.leaves[place])
         group.length += len(line) + 1
-        group.head = head
         stream.at = place + 1
         return group
 
@@ -189,3 +205,8 @@ class GroupReader:
         first = self.tree.leaves
         line = self.line + count
         return Broken(Finding(verdict, why, self._segment, line or -1, first, first + count - 1 if count else -1))
+
+
+def _signed(group: Group) -> bool:
+    head = group.head
+    return head is not None and verifier_key(group.signer).accepts(head.body(), head.signatures[0][1])

@@ -47,9 +47,13 @@ class VerifierKey:
             raise Malformed("the key id does not belong to the key")
         self._public = Ed25519PublicKey.from_public_bytes(blob[1:])
 
+    def named_in(self, signature: bytes) -> bool:
+        """Whether a signature, good or not, is of this length and names this key."""
+        return len(signature) == 68 and signature[:4] == self.key_id
+
     def accepts(self, body: bytes, signature: bytes) -> bool:
         """Whether `signature` (key id and 64 bytes) is this key's over `body`."""
-        if len(signature) != 68 or signature[:4] != self.key_id:
+        if not self.named_in(signature):
             return False
         try:
             self._public.verify(signature[4:], body)

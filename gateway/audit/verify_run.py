@@ -33,13 +33,16 @@ class Run:
     body removed meanwhile has its record.
     """
 
-    def __init__(self, directory: Path, trust: Trust | None, pins: Pins, meter: Meter, pool: Pool) -> None:
+    def __init__(
+        self, directory: Path, trust: Trust | None, pins: Pins, meter: Meter, pool: Pool, *, every_signature: bool
+    ) -> None:
         self._slots = find_slots(directory)
         self._alone = self._slots == [directory]
         self._trust = trust
         self._pins = pins
         self._meter = meter
         self._pool = pool
+        self._every_signature = every_signature
         self._heads: dict[str, Hashes] = {}
         self._prunes: dict[tuple[str, str], dict[str, Any]] = {}
 
@@ -80,7 +83,7 @@ class Run:
     def _read(self, runs: list["LogRun"]) -> list["LogRun"]:
         """Read some logs; as far as can be, their segments at the same time."""
         for run in runs:
-            run.prepare(self._heads, self._prunes)
+            run.prepare(self._heads, self._prunes, every_signature=self._every_signature)
             self._meter.total += sum(size_of(job.segment) for job in run.jobs)
         try:
             batches = self._pool.start([run.jobs for run in runs])
@@ -113,16 +116,16 @@ class LogRun:
         except OSError as error:
             self._unreadable(error)
 
-    def prepare(self, heads: Mapping[str, Hashes], prunes: Prunes) -> None:
+    def prepare(self, heads: Mapping[str, Hashes], prunes: Prunes, *, every_signature: bool) -> None:
         """Find out what to read, with what, and what to compare it with."""
         try:
-            self._prepare(heads, prunes)
+            self._prepare(heads, prunes, every_signature=every_signature)
         except Broken as broken:
             self._end(broken)
         except OSError as error:
             self._unreadable(error)
 
-    def _prepare(self, heads: Mapping[str, Hashes], prunes: Prunes) -> None:
+    def _prepare(self, heads: Mapping[str, Hashes], prunes: Prunes, *, every_signature: bool) -> None:
         report, segments = self.report, self.segments
         if report.findings:
             return
@@ -150,6 +153,7 @@ class LogRun:
                     memories=tuple(part for part in parts if part),
                     prune=prunes.get((report.origin, segment.path.name)),
                     following=after,
+                    every_signature=every_signature,
                 )
             )
         self._keys = keys

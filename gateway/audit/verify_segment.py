@@ -8,6 +8,7 @@ only where it began in the very state in which the part before it ended.
 import time
 from collections import Counter as Tally
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, BinaryIO
 
 import msgspec
@@ -36,7 +37,7 @@ class Job(msgspec.Struct, frozen=True):
     """What is to be read. `prune` is the record that says why the segment's body is missing.
 
     `known` are keys heard of outside the log's records. If `listed`, there is a log.vkey, and a key that
-    no record introduces must be one of them.
+    no record introduces must be one of them. `every_signature` is checked also where a later one covers it.
     """
 
     segment: SegmentFile
@@ -48,6 +49,7 @@ class Job(msgspec.Struct, frozen=True):
     memories: tuple[Memory, ...] = ()
     prune: dict[str, Any] | None = None
     following: SegmentFile | None = None
+    every_signature: bool = False
 
 
 class Loose(msgspec.Struct, frozen=True):
@@ -101,8 +103,21 @@ class Part(msgspec.Struct):
 
 
 def read_segment(job: Job, state: State, progress: Progress) -> Part:
-    """Read a segment whose body is there. Raises OSError where a file cannot be read."""
-    reader = _SegmentReader(job, state, progress)
+    """Read a segment whose body is there. Raises OSError where a file cannot be read.
+
+    Signatures that a later one covers are checked only if all of them are asked for, or if anything is
+    wrong with the segment: then it is read once more, so that what is found, and where, is the same.
+    """
+    if not job.every_signature:
+        with suppress(OSError):
+            part = _read(job, msgspec.structs.replace(state), progress, every=False)
+            if part.broken is None and not part.findings:
+                return part
+    return _read(job, state, progress, every=True)
+
+
+def _read(job: Job, state: State, progress: Progress, *, every: bool) -> Part:
+    reader = _SegmentReader(job, state, progress, every=every)
     try:
         reader.read()
     except Broken as broken:
@@ -111,8 +126,9 @@ def read_segment(job: Job, state: State, progress: Progress) -> Part:
 
 
 class _SegmentReader:
-    def __init__(self, job: Job, state: State, progress: Progress) -> None:
+    def __init__(self, job: Job, state: State, progress: Progress, *, every: bool) -> None:
         self.part = Part(state)
+        self._every = every
         self._job = job
         self._segment = job.segment
         self._progress = progress
@@ -123,7 +139,9 @@ class _SegmentReader:
     def read(self) -> None:
         segment, state = self._segment, self.part.state
         with open_segment(segment) as file, LeavesBeside.of(segment) as beside:
-            reader = GroupReader(BlockStream(file), segment.path.name, self._job.origin, state.tree, state.key)
+            reader = GroupReader(
+                BlockStream(file), segment.path.name, self._job.origin, state.tree, state.key, every=self._every
+            )
             reader.known = self._job.known if self._job.listed else frozenset()
             reader.hidden = state.pruned is not None
             repeated = self._start(reader, file)
@@ -137,6 +155,7 @@ class _SegmentReader:
                 self._opened = self._opened or group.opens
                 self._accept(reader, group)
                 beside.compare(group.leaves)
+            reader.vouch()
             loose = self._torn(reader, file)
             if segment.sealed:
                 self._check_note(reader, loose)

@@ -32,6 +32,7 @@ _GOOD = (Verdict.VERIFIED, Verdict.UNANCHORED, Verdict.STALE)
 @click.option("--allow-unanchored", is_flag=True, help="Without --since, end with 0 where all else is good.")
 @click.option("--save-heads", type=click.Path(dir_okay=False, path_type=Path), help="Write the heads for --since.")
 @click.option("--jobs", type=click.IntRange(min=1), help="Processes that read.  [default: one for each core]")
+@click.option("--every-signature", is_flag=True, help="Also check signatures that a later one covers.")
 @AS_JSON
 def verify_command(
     *,
@@ -42,9 +43,10 @@ def verify_command(
     allow_unanchored: bool,
     save_heads: Path | None,
     jobs: int | None,
+    every_signature: bool,
     as_json: bool,
 ) -> None:
-    """Check every record and signature in a state or audit DIRECTORY.
+    """Check every record and checkpoint in a state or audit DIRECTORY.
 
     A file for --since holds signed notes, receipts (one to a line), a .tlog-proof, or the lines of a file anchor.
 
@@ -59,6 +61,7 @@ def verify_command(
             allow_unanchored=allow_unanchored,
             progress=told,
             jobs=jobs or cores(),
+            every_signature=every_signature,
         )
     if save_heads is not None and report.verdict in _GOOD:
         _save(save_heads, "\n".join(log.checkpoint for log in report.logs), as_json)

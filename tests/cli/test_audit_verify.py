@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 from written import Written
 
+from gateway.audit.lines import Checkpoint, checkpoint_line
 from gateway.audit.tree import leaf_hash
 from gateway.cli.audit import command
 
@@ -47,6 +48,14 @@ def test_verify_with_several_processes(log, state, tmp_path, jobs):
     report = json.loads(run("verify", state, "--since", heads, "--json"))
     assert (report["words"], report["logs"][0]["pins"]) == ("VERIFIED", 1)
     run("verify", state, "--jobs", 0, exit_code=2)
+
+
+def test_every_signature_is_checked_when_asked_for(log, state):
+    log.open()
+    bad = Checkpoint(log.tree.size, log.tree.root(), log.key.sign(b"something else\n"))
+    log._line(checkpoint_line(bad)).group(1).leave_open()
+    assert "VERIFIED" in run("verify", state, "--allow-unanchored")
+    assert "signature is not good" in run("verify", state, "--allow-unanchored", "--every-signature", exit_code=10)
 
 
 def test_since_takes_what_was_handed_out(log, state, tmp_path):
