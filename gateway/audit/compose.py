@@ -106,20 +106,16 @@ class Composer:
         lines, self._lines = self._lines, []
         leaves, self._leaves = self._leaves, []
         start = first - len(lines)
-        index = first
-        append = self._tree.append
-        for before, after in records:
-            line = b'%b"index":%d,%b' % (before, index, after)
-            index += 1
-            lines.append(line)
-            leaf = sha256(b"\x00" + line).digest()
-            leaves.append(leaf)
-            append(leaf)
+        written = [b'%b"index":%d,%b' % (before, index, after) for index, (before, after) in enumerate(records, first)]
+        hashed = [sha256(b"\x00" + line).digest() for line in written]
+        lines += written
+        leaves += hashed
+        self._tree.extend(hashed)
         size, root = self._tree.size, self._tree.root()
         head = Checkpoint(size, root, self.signer.sign(checkpoint_body(self.origin, size, root)))
         lines.append(checkpoint_line(head))
         leaves.append(leaf_hash(lines[-1]))
-        append(leaves[-1])
+        self._tree.append(leaves[-1])
         lines.append(b"")
         return Group(start, first, len(records), b"\n".join(lines), b"".join(leaves), head)
 

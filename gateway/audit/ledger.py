@@ -148,9 +148,7 @@ class Ledger:
         The future fails with StoreDown (AUDIT_UNAVAILABLE) if the line could not be written or was
         not durable within the timeout; at once while an earlier one is overdue.
         """
-        loop = self._loop
-        if loop is None:
-            loop = self._attach()
+        loop = self._loop or self._attach()
         future: asyncio.Future[int] = loop.create_future()
         if self._late or self._closed:
             fail_future(future, _LATE if self._late else "the ledger is closed")
@@ -158,9 +156,7 @@ class Ledger:
         if len(before) + len(after) > LONGEST_LINE - _INDEX_ROOM or b"\n" in after or b"\n" in before:
             fail_future(future, "the record is too long or is not one line")
             return future
-        batch = self._gathering
-        if batch is None:
-            batch = self._gather(loop)
+        batch = self._gathering or self._gather(loop)
         batch.records.append((before, after))
         batch.futures.append(future)
         return future

@@ -8,6 +8,7 @@
 The verifier has its own implementation (`verify_tree.py`) and shares nothing with this one.
 """
 
+from collections.abc import Sequence
 from hashlib import sha256
 from typing import Self
 
@@ -42,6 +43,22 @@ class Tree:
             size >>= 1
         frontier.append(leaf)
         self.size += 1
+
+    def extend(self, leaves: Sequence[bytes]) -> None:
+        """As `append` of each in turn; all nodes of one level are hashed in one sweep."""
+        size, frontier = self.size, self.frontier
+        self.size += len(leaves)
+        nodes = list(leaves)
+        grown: list[bytes] = []
+        while nodes:
+            if size & 1:
+                nodes.insert(0, frontier.pop())
+            size >>= 1
+            if len(nodes) & 1:
+                grown.append(nodes[-1])
+            pairs = iter(nodes)
+            nodes = [sha256(b"\x01" + left + right).digest() for left, right in zip(pairs, pairs, strict=False)]
+        frontier += reversed(grown)
 
     def root(self) -> bytes:
         """Root over all leaves so far."""

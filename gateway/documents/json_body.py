@@ -83,7 +83,7 @@ class JsonDocument:
         return Edited(content, tuple(rewrite.counts), rewrite.unlisted)
 
     def _edit_flat(self, members: dict[str, msgspec.Raw], fate: Fate) -> Edited:
-        distinct = is_distinct(self._text, members)
+        distinct = fate.frames(self._text, members) or is_distinct(self._text, members)
         if not distinct and not self._collapse:
             raise refuse_duplicates()
         if not fate.stays:

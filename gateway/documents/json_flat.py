@@ -5,6 +5,8 @@ objects with the same names meet the same fate. It is worked out once, by the sa
 other document, and kept by those names.
 """
 
+from collections.abc import Mapping
+
 import msgspec
 
 from gateway.documents.edit import PartEdit
@@ -16,12 +18,23 @@ _ANY_VALUE = msgspec.Raw(b"0")
 
 
 class Fate(msgspec.Struct, frozen=True, gc=False):
-    """What becomes of an object: `gone` are the names of the members that go; if not `stays`, all of it does."""
+    """What becomes of an object: `gone` are the names of the members that go; if not `stays`, all of it does.
+
+    `frame` is such an object written with a space behind each colon and comma, as most encoders do, with
+    an empty place for each value.
+    """
 
     gone: tuple[str, ...]
     counts: tuple[int, ...]
     unlisted: int
     stays: bool
+    frame: list[bytes]
+
+    def frames(self, text: bytes, members: Mapping[str, msgspec.Raw]) -> bool:
+        """Whether `text` is the frame around the members' values, which are then all that it holds."""
+        written: list[bytes | msgspec.Raw] = [*self.frame]
+        written[1::2] = members.values()
+        return b"".join(written) == text
 
 
 class FlatEdit:
@@ -45,7 +58,16 @@ class FlatEdit:
         rewrite = Rewrite(self._automaton, self._edit, collapse_duplicates=False)
         gone = rewrite.gone_of(dict.fromkeys(names, _ANY_VALUE))
         stays = gone is not None
-        return Fate(gone or (), tuple(rewrite.counts), rewrite.unlisted, stays)
+        return Fate(gone or (), tuple(rewrite.counts), rewrite.unlisted, stays, _frame(names))
+
+
+def _frame(names: tuple[str, ...]) -> list[bytes]:
+    frame = [b"{"]
+    for name in names:
+        frame[-1] += b"%b: " % msgspec.json.encode(name)
+        frame += (b"", b", ")
+    frame[-1] = b"}" if names else b"{}"
+    return frame
 
 
 def flat_edit_of(automaton: Automaton, edit: PartEdit) -> FlatEdit | None:

@@ -6,6 +6,7 @@ that does not settle it, the exact and slower answer is worked out.
 
 import re
 
+from gateway.documents.json_text import count_of
 from gateway.model.errors import Unreadable
 from gateway.model.limits import Limits
 from gateway.model.words import Posture
@@ -30,8 +31,10 @@ def check_json_limits(body: bytes, limits: Limits) -> None:
     if size >= 2 * limits.json_nodes:
         _check_nodes(body, limits)
     # A flat container is told apart by two searches, which are faster than two counts.
-    if (body.find(b"{", 1) >= 0 or body.find(b"[", 1) >= 0) and body.count(b"{") + body.count(b"[") > limits.json_depth:
-        _check_depth(body, limits)
+    if body.find(b"{", 1) >= 0 or body.find(b"[", 1) >= 0:
+        brackets = count_of(b"{", body) + count_of(b"[", body)
+        if brackets > limits.json_depth:
+            _check_depth(body, limits)
     longest = limits.json_number
     if size > longest:
         # A longer run shows in this many samples next to each other.

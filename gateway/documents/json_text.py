@@ -3,7 +3,8 @@
 msgspec hands out the members of one object as name and raw text and keeps only the last of duplicate
 names. Whether that lost something is told without walking the text in Python:
 
-* If the members, written in compact form, are the text itself, they are all there is.
+* If the members, written in compact form, are the text itself, they are all there is. (Text with a
+  space behind a name's colon is not tried; the next proof does without the first.)
 * Otherwise, where no backslash stands outside the values, the colons outside the values are one for
   each member and those in names. A duplicate would add one more.
 * What is left (escapes in names, or a duplicate that held an escape) is walked name by name.
@@ -26,13 +27,18 @@ _encode = msgspec.json.Encoder().encode
 
 def is_distinct(text: bytes, members: Mapping[str, msgspec.Raw]) -> bool:
     """Whether no name occurs twice in the object `text`, of which `members` is the decoded form."""
-    if _encode(members) == text:
+    if text.find(b'": ') < 0 and _encode(members) == text:
         return True
     joined = b"".join(members.values())
-    if text.find(b"\\") < 0 or text.count(b"\\") == joined.count(b"\\"):
-        colons = text.count(b":") - joined.count(b":")
+    if text.find(b"\\") < 0 or count_of(b"\\", text) == count_of(b"\\", joined):
+        colons = count_of(b":", text) - count_of(b":", joined)
         return colons == len(members) + "".join(members).count(":")
     return _walk(text, members)
+
+
+def count_of(byte: bytes, text: bytes) -> int:
+    """How often one byte occurs: taking it out leaps from find to find, where `bytes.count` goes byte by byte."""
+    return len(text) - len(text.replace(byte, b""))
 
 
 def _walk(text: bytes, members: Mapping[str, msgspec.Raw]) -> bool:

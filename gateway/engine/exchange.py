@@ -131,7 +131,7 @@ class Exchange:
         """
         if not (self.response_plans.reads_body and may_have_content(self.head.method, head)):
             return False
-        if streams_events(self.treatment, head):
+        if (self.observes or self.treatment.stream) and streams_events(self.treatment, head):
             return False
         if not self.observes and is_partial(head):
             raise Unreadable(Posture.UNPARSABLE_BODY, "the answer holds only a part of the document")
@@ -255,7 +255,11 @@ class Exchange:
 
     def entry(self, step: Step, moment: Moment) -> Entry:
         """The record of a step, for the ledger."""
-        refused = isinstance(step, Refuse)
+        kind: Kind | None = None
+        if isinstance(step, Refuse):
+            kind, reason, status = Kind.REFUSE, step.reason, 0
+        else:
+            reason, status = step.posture, step.outgoing.status
         return step.decision.plan.record.entry(
             moment,
             step.counts,
@@ -263,9 +267,9 @@ class Exchange:
             route=self.name,
             subject=self.subject,
             events=step.decision.events,
-            kind=Kind.REFUSE if refused else None,
-            reason=step.reason if isinstance(step, Refuse) else step.posture,
-            status=0 if isinstance(step, Refuse) else step.outgoing.status,
+            kind=kind,
+            reason=reason,
+            status=status,
         )
 
     def _open(self, headers: HeaderPairs, derived: dict[object, object], body: bytes) -> Content | bytes:

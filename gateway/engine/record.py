@@ -16,6 +16,9 @@ from gateway.policy.policy import Recipient, Route
 
 RECORD_VERSION = 1
 _MEMO_LIMIT = 1024
+_NOBODY = "anonymous"
+_PLAIN = b'{"caller":"anonymous","consent":[],'
+"""How the record of a message begins that nobody signed in sent and that relies on no consent."""
 _UNLISTED_ADDRESSES = {Part.BODY: "body:*", Part.QUERY: "query:*", Part.HEADERS: "header:*", Part.COOKIES: "cookie:*"}
 
 Entry = tuple[bytes, bytes]
@@ -91,7 +94,7 @@ class RecordTemplate:
         method: bytes,
         route: bytes,
         subject: str | None,
-        caller: str = "anonymous",
+        caller: str = _NOBODY,
         events: tuple[str, ...] = (),
         kind: Kind | None = None,
         reason: str = "",
@@ -101,7 +104,10 @@ class RecordTemplate:
 
         `route` is the name of the route as JSON: routes that say the same share one template.
         """
-        before = b'{"caller":%b,"consent":%b,%b' % (_text(caller), encode(events) if events else b"[]", counts.text)
+        if caller == _NOBODY and not events:
+            before = _PLAIN + counts.text
+        else:
+            before = b'{"caller":%b,"consent":%b,%b' % (encode(caller), encode(events), counts.text)
         after = self._after[kind or self.kind] % (
             method,
             b'"reason":"%b",' % reason.encode() if reason else b"",
@@ -147,10 +153,6 @@ def _field(found: Verdict, count: int) -> dict[str, object]:
 
 def _unlisted(part: Part, rest: Rest, count: int) -> dict[str, object]:
     return {"action": rest, "address": _UNLISTED_ADDRESSES[part], "count": count, "reason": "unlisted_field"}
-
-
-def _text(value: str) -> bytes:
-    return b'"anonymous"' if value == "anonymous" else encode(value)
 
 
 def bare_entry(moment: Moment, *, kind: Kind, **details: object) -> Entry:

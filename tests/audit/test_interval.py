@@ -50,7 +50,7 @@ async def test_an_interval_is_kept(logs):
 
 
 async def test_an_interval_longer_than_the_timeout_loses_nothing(logs):
-    ledger = open_interval(logs, 0.3, timeout=0.05)
+    ledger = open_interval(logs, 1.0, timeout=0.5)
     await ledger.commit(*logs.record("a"))
     async with asyncio.timeout(10):
         while ledger.records < 1:  # noqa: ASYNC110
