@@ -44,7 +44,9 @@ class Engine:
         if match is None:
             raise Fault(Posture.UNKNOWN_ROUTE, Source.CLIENT, "no rule covers this address")
         self._refuse_other_method(head, match)
-        way = self._ways[match.route.number] or self._way(match.route)
+        way = match.way
+        if not isinstance(way, Way) or way.engine is not self:
+            way = match.way = self._ways[match.route.number] or self._way(match.route)
         return Exchange(head, match, request_id, way=way, limits=self.limits, suffix=self._suffix)
 
     def _refuse_other_method(self, head: RequestHead, match: RouteMatch) -> None:
@@ -71,7 +73,7 @@ class Engine:
                 Plans(self.policy, alike, Direction.REQUEST, self._keys),
                 Plans(self.policy, alike, Direction.RESPONSE, self._keys),
             )
-        way = self._ways[route.number] = Way(encode(route.name), *plans)
+        way = self._ways[route.number] = Way(self, encode(route.name), *plans)
         return way
 
     def refuse(

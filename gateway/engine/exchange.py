@@ -48,11 +48,12 @@ _DERIVED_AT_MOST = 32
 
 
 class Way(msgspec.Struct, gc=False):
-    """A route as the engine runs it: its name as JSON, and the plans of its two directions.
+    """A route as one engine runs it: its name as JSON, and the plans of its two directions.
 
     `counted` is where the driver keeps what it counts for the route.
     """
 
+    engine: object
     name: bytes
     request: Plans
     response: Plans

@@ -22,7 +22,7 @@ __all__ = ["RouteMatch", "Router"]
 class Host:
     """The routes of one host pattern.
 
-    `exact` holds the paths that no other pattern can win against, by method; `whole` those of them
+    `exact` holds, by method, the paths that no other pattern can win against; `whole` those of them
     where one route answers every method.
     """
 
@@ -30,7 +30,7 @@ class Host:
 
     def __init__(self) -> None:
         self.root = Node()
-        self.exact: dict[bytes, dict[str, RouteMatch]] = {}
+        self.exact: dict[str, dict[bytes, RouteMatch]] = {}
         self.whole: dict[bytes, RouteMatch] = {}
 
 
@@ -82,7 +82,7 @@ class Router:
         exact = pattern.exact
         if exact is not None and not doubtful(exact):
             for method in route.methods:
-                host.exact.setdefault(exact, {}).setdefault(method, entry.match)
+                host.exact.setdefault(method, {}).setdefault(exact, entry.match)
             host.whole.pop(exact, None)
             if not end.methods and end.anything is not None:
                 host.whole[exact] = end.anything.match
@@ -117,9 +117,9 @@ class Router:
         whole = best.whole.get(path)
         if whole is not None:
             return whole
-        exact = best.exact.get(path)
-        if exact is not None and method in exact:
-            return exact[method]
+        exact = best.exact.get(method)
+        if exact is not None and (match := exact.get(path)) is not None:
+            return match
         if doubtful(path):
             return _find_in_doubt(method, tries, path)
         segments = path[1:].split(b"/") if path[:1] == b"/" else None

@@ -14,11 +14,16 @@ from gateway.policy.pattern import Rank, Segment, compile_regex
 from gateway.policy.policy import Route
 
 
-class RouteMatch(msgspec.Struct, frozen=True, gc=False):
-    """`spans` says where each `{name}` of the pattern stands in the path as it came (start, end)."""
+class RouteMatch(msgspec.Struct, gc=False):
+    """`spans` says where each `{name}` of the pattern stands in the path as it came (start, end).
+
+    `way` is a place for whoever runs the route: a path without names has one match for all requests,
+    and what stands there is found without a search.
+    """
 
     route: Route
     spans: dict[str, tuple[int, int]]
+    way: object = None
 
 
 class Entry(msgspec.Struct, frozen=True):

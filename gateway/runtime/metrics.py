@@ -13,6 +13,7 @@ from array import array
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from typing import Self, cast
 
 import msgspec
 from prometheus_client import CollectorRegistry
@@ -30,7 +31,11 @@ _MESSAGES = {
     key: number for number, key in enumerate((str(way), recorded) for way in Direction for recorded in (False, True))
 }
 _MICROSECONDS = len(_MESSAGES)
-_FIRST_BUCKET = _MICROSECONDS + 1
+_STATUSES = {
+    status: _MICROSECONDS + 1 + number
+    for number, status in enumerate((200, 304, 201, 204, 302, 400, 401, 403, 404, 451, 500, 502, 503))
+}
+_FIRST_BUCKET = _MICROSECONDS + 1 + len(_STATUSES)
 _NO_NUMBERS = bytes(8 * (_FIRST_BUCKET + len(BUCKETS) + 1))
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -55,26 +60,49 @@ class Snapshot(msgspec.Struct, frozen=True):
     sightings: tuple[tuple[str, str, str, str, int], ...] = ()
 
 
-class RouteCounts(msgspec.Struct, gc=False):
-    """What one route has seen, packed: thousands of routes are to stay in the processor's cache.
+class RouteCounts(array):  # type: ignore[type-arg]  # it takes no argument at run time
+    """What one route has seen, in one piece: thousands of routes are to stay in the processor's cache.
 
-    `numbers` holds the messages by direction and record (in the order of `_MESSAGES`), the time of all
-    exchanges in microseconds, and the latency buckets.
+    First the messages by direction and record (in the order of `_MESSAGES`), then the time of all
+    exchanges in microseconds, the exchanges by the statuses of `_STATUSES`, and the latency buckets;
+    other statuses stand in `rare`.
     """
 
-    numbers: "array[int]" = msgspec.field(default_factory=lambda: array("Q", _NO_NUMBERS))
-    statuses: dict[int, int] = {}
+    __slots__ = ("rare",)
+    rare: dict[int, int]
+
+    def __new__(cls) -> Self:
+        counts = cast("Self", array.__new__(cls, "Q", _NO_NUMBERS))
+        counts.rare = {}
+        return counts
 
     def message(self, direction: str, *, recorded: bool) -> None:
         """Count one message that was decided; `recorded` tells whether the ledger holds a line on it."""
-        self.numbers[_MESSAGES[direction, recorded]] += 1
+        self[_MESSAGES[direction, recorded]] += 1
 
     def exchange(self, status: int, seconds: float) -> None:
         """Count one finished exchange with the status that the client saw and its duration."""
-        self.statuses[status] = self.statuses.get(status, 0) + 1
-        numbers = self.numbers
-        numbers[_MICROSECONDS] += int(seconds * 1e6)
-        numbers[_FIRST_BUCKET + bisect_left(BUCKETS, seconds)] += 1
+        place = _STATUSES.get(status)
+        if place is None:
+            self.rare[status] = self.rare.get(status, 0) + 1
+        else:
+            self[place] += 1
+        self[_MICROSECONDS] += int(seconds * 1e6)
+        self[_FIRST_BUCKET + bisect_left(BUCKETS, seconds)] += 1
+
+    def messages(self) -> Iterator[tuple[str, bool, int]]:
+        """Direction, whether recorded, count."""
+        for (direction, recorded), place in _MESSAGES.items():
+            if self[place]:
+                yield direction, recorded, self[place]
+
+    def statuses(self) -> Iterator[tuple[int, int]]:
+        """Status and count."""
+        yield from ((status, self[place]) for status, place in _STATUSES.items() if self[place])
+        yield from self.rare.items()
+
+    def latency(self) -> Latency:
+        return Latency(self[_FIRST_BUCKET:].tolist(), self[_MICROSECONDS] / 1e6)
 
 
 class Metrics:
@@ -104,24 +132,17 @@ class Metrics:
             messages=tuple(self._messages()),
             refusals=dict(self._refusals),
             exchanges=tuple(
-                (route, status, count)
-                for route, each in self._routes.items()
-                for status, count in each.statuses.items()
+                (route, status, count) for route, each in self._routes.items() for status, count in each.statuses()
             ),
-            latency={
-                route: Latency(each.numbers[_FIRST_BUCKET:].tolist(), each.numbers[_MICROSECONDS] / 1e6)
-                for route, each in self._routes.items()
-                if each.statuses
-            },
+            latency={route: each.latency() for route, each in self._routes.items() if any(each.statuses())},
             in_flight=self.in_flight,
             sightings=self.sightings.rows() if self.sightings is not None else (),
         )
 
     def _messages(self) -> Iterator[tuple[str, str, bool, int]]:
         for route, each in self._routes.items():
-            for (direction, recorded), count in zip(_MESSAGES, each.numbers, strict=False):
-                if count:
-                    yield route, direction, recorded, count
+            for direction, recorded, count in each.messages():
+                yield route, direction, recorded, count
 
 
 def _no_latency() -> Latency:
