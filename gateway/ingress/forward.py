@@ -79,28 +79,17 @@ class Forwarder:
 class _Exchange:
     """The state of one request on its way."""
 
-    __slots__ = (
-        "_connection",
-        "_forwarder",
-        "_passage",
-        "_relay",
-        "_request",
-        "_response",
-        "_status",
-        "_upload",
-        "_wire",
-    )
+    _wire: WireRequest | None = None
+    _passage: Passage | None = None
+    _response: UpstreamResponse | None = None
+    _relay: Relay | None = None
+    _upload: Upload | None = None
+    _status = 0
 
     def __init__(self, forwarder: Forwarder, request: ClientRequest) -> None:
         self._forwarder = forwarder
         self._request = request
         self._connection: ClientConnection = request.connection
-        self._wire: WireRequest | None = None
-        self._passage: Passage | None = None
-        self._response: UpstreamResponse | None = None
-        self._relay: Relay | None = None
-        self._upload: Upload | None = None
-        self._status = 0
 
     async def run(self) -> bool:
         """See the module."""

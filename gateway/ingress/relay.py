@@ -51,7 +51,7 @@ class Relay:
         elif outgoing.body is not None:
             self._send_whole(fields, outgoing.body)
         elif response.complete and not first:
-            self._send_whole(fields, await response.read(_ANY_SIZE))
+            self._send_whole(fields, response.take_whole(_ANY_SIZE))
         elif length is not None:
             await self._stream_counted(fields, _after(first, response), length)
         else:

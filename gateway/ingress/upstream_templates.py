@@ -47,6 +47,11 @@ class HeadTemplates:
         self._candidates: dict[bytes, int] = {}
         self._in_vain = 0
 
+    @property
+    def patterns(self) -> list["re.Pattern[bytes]"]:
+        """Of the heads that are known, the one learned last first."""
+        return [known.pattern for known in self._known]
+
     def read(self, data: bytes) -> tuple[JudgedHead, bytes] | None:
         """The head and the body, if `data` is a whole answer with a known head and nothing behind it."""
         for known in self._known:

@@ -208,13 +208,15 @@ class Passage:
         if subject is not None and plans.varies_by_person:
             return await self._admit_for(subject)
         facts = ANYTIME if plans.constant is not None and subject is None else Facts(time.time(), subject)
-        step = self._decide(facts)
-        if isinstance(step, Send) and step.recorded:
-            try:
-                self._index = await self._committed(step)
-            except StoreDown:
-                return self._stripped(facts)
-            self._counted.message(self.direction, recorded=True)
+        exchange, direction = self.exchange, self.direction
+        step = exchange.decide_request(facts) if direction is Direction.REQUEST else exchange.decide_response(facts)
+        if isinstance(step, Send):
+            if step.recorded:
+                try:
+                    self._index = await self._committed(step)
+                except StoreDown:
+                    return self._stripped(facts)
+            self._counted.message(direction, recorded=step.recorded)
         return step
 
     async def _admit_for(self, subject: str) -> Step:
@@ -260,11 +262,11 @@ class Passage:
 
     def _committed(self, step: Send) -> Awaitable[int | None]:
         """Done when the record is durable, with its index; raises StoreDown where it cannot be."""
-        services = self._gateway.services
-        exchange = self.exchange
-        if services.ledger is None:
+        gateway, exchange = self._gateway, self.exchange
+        ledger = gateway.services.ledger
+        if ledger is None:
             return _NOTHING
-        return services.ledger.commit(*exchange.entry(step, self._gateway.moments.now(exchange.request_id)))
+        return ledger.commit(*exchange.entry(step, gateway.moments.now(exchange.request_id)))
 
     def _stripped(self, facts: Facts) -> Step:
         """What may go without a record: nothing personal, where the rules want that.

@@ -24,7 +24,7 @@ class Response:
         self._pieces = iter(pieces)
         self.complete = complete
 
-    async def read(self, limit):
+    def take_whole(self, limit):
         return b"".join(self._pieces)
 
     def __aiter__(self):
