@@ -94,6 +94,11 @@ class JsonDocument:
             content = self._body if distinct else self._around(object_without(members, ()))
         return Edited(content, fate.counts, fate.unlisted)
 
+    @property
+    def elements(self) -> list[msgspec.Raw]:
+        """What a root that is an array holds, as it stands there; nothing for any other root."""
+        return self._branch if isinstance(self._branch, list) else []
+
     def _around(self, new: bytes) -> bytes:
         if len(self._text) == len(self._body):
             return new

@@ -61,6 +61,10 @@ class Rewrite:
         stays = not members or self._members(members, self._automaton.root, NOTHING, changes)
         return tuple(changes) if stays else None
 
+    def elements(self, elements: "list[msgspec.Raw]", node: Node | None) -> "list[Text | None]":
+        """Elements that stand at `node`, each rewritten as in its array; None where it goes."""
+        return [self._value(raw, node, NOTHING) for raw in elements]
+
     def _value(
         self,
         raw: Text,

@@ -114,6 +114,12 @@ class Node:
         self.expand()
         return self.names.get(name, self.other)
 
+    @property
+    def tells_elements_apart(self) -> bool:
+        """Whether an address selects single elements by their index here."""
+        self.expand()
+        return bool(self._indexed)
+
     def element(self, index: int, length: int) -> "Node | None":
         """The node at element `index` of an array of `length` elements (RFC 9535 section 2.3.3)."""
         self.expand()

@@ -21,6 +21,7 @@ from gateway.engine.entity import (
     request_fields,
     signals_gpc,
 )
+from gateway.engine.items import ITEMS, may_flow, takes_items
 from gateway.engine.plan import BODY_PLACES, Decision, Plan, Plans
 from gateway.engine.reading import (
     EVENT_STREAM,
@@ -67,7 +68,7 @@ class Exchange:
     """
 
     __slots__ = (
-        "_content", "_limits", "_passed_over", "_response", "_suffix", "head", "match", "name", "observes",
+        "_content", "_flows", "_limits", "_passed_over", "_response", "_suffix", "head", "match", "name", "observes",
         "request_id", "request_plans", "response_plans", "subject", "treatment", "way",
     )  # fmt: skip
 
@@ -94,6 +95,7 @@ class Exchange:
         self.observes = self.treatment.mode is Mode.OBSERVE
         self._content: Content | bytes | None = None
         self._passed_over = ""
+        self._flows = False
         self._response: ResponseHead | None = None
         self.subject: str | None = None
 
@@ -116,13 +118,26 @@ class Exchange:
         return self.request_plans.reads_body or (subject is not None and subject.place in BODY_PLACES)
 
     @property
-    def takes_parts(self) -> bool:
-        """See `reading.takes_parts`."""
-        return takes_parts(self.treatment, self.head.headers)
+    def takes_flow(self) -> bool:
+        """Whether the request's body could be edited as it flows: part by part, or item by item."""
+        headers = self.head.headers
+        return takes_parts(self.treatment, headers) or (
+            ITEMS in self.treatment.stream and takes_items(self.treatment, Direction.REQUEST, headers, self._limits)
+        )
 
-    def may_stream_parts(self, facts: Facts) -> bool:
-        """Whether nothing that the form holds can refuse it; by then its beginning would be gone."""
-        return not self.request_plans.decide(self._with_signals(facts)).plan.may_refuse
+    def answer_takes_flow(self, head: ResponseHead) -> bool:
+        """The same of an answer that rules read."""
+        if ITEMS not in self.treatment.stream:
+            return False
+        return takes_items(self.treatment, Direction.RESPONSE, head.headers, self._limits)
+
+    def may_flow(self, facts: Facts) -> bool:
+        """Whether nothing that the request's body holds can refuse it; by then its beginning would be gone."""
+        return may_flow(self.request_plans.decide(self._with_signals(facts)).plan, self.head.headers)
+
+    def answer_may_flow(self, head: ResponseHead, facts: Facts) -> bool:
+        """The same of the answer."""
+        return may_flow(self.response_plans.decide(self._with_signals(facts)).plan, head.headers)
 
     def reads_response_body(self, head: ResponseHead) -> bool:
         """Whether a rule reads the content of this response; False also where it can have none.
@@ -161,9 +176,13 @@ class Exchange:
             self._tolerate(doubt)
             return None
 
-    def open_response(self, head: ResponseHead, body: bytes | None) -> None:
-        """Take the answer, and read its body where a rule needs it. Raises as `open_request`."""
+    def open_response(self, head: ResponseHead, body: bytes | None, *, flows: bool = False) -> None:
+        """Take the answer, and read its body where a rule needs it. Raises as `open_request`.
+
+        `flows` says that its body will be edited on its way, where `answer_may_flow`.
+        """
         self._response = head
+        self._flows = flows
         self._passed_over = ""
         self._content = body
         if not self.response_plans.reads_body:
@@ -174,7 +193,7 @@ class Exchange:
                 self._content = self._open(fields.template.pairs, fields.template.derived, body)
             else:
                 self._content = self._open(fields, {}, body)
-        elif body is None and may_have_content(self.head.method, head):
+        elif body is None and not flows and may_have_content(self.head.method, head):
             # The adapter lets it stream past the rules: events, or an observed body over the limit.
             self._passed_over = EVENT_STREAM if streams_events(self.treatment, head) else Posture.OVER_SIZE
 
@@ -241,7 +260,7 @@ class Exchange:
         if plan.may_refuse and (refused := self._refused(decision, done.counts)) is not None:
             return refused
         recorded = self._needs_record(done.counts) and not strip
-        record = self.request_id if recorded else b""
+        record = self.request_id if recorded or self._flows else b""
         fields: Fields
         if known is None or template is None:
             fields = fields_of_answer(plans, plan, done.headers, record)

@@ -11,7 +11,7 @@ from gateway.engine.rewrite import Content
 from gateway.model.address import Address, Place
 from gateway.model.field_template import FilledFields
 from gateway.model.message import HeaderPairs, RequestHead, ResponseHead, header_values
-from gateway.model.words import Mode, Posture
+from gateway.model.words import Direction, Mode, Posture
 from gateway.policy.policy import Route
 
 EVENT_STREAM = "event_stream"
@@ -23,12 +23,17 @@ _STREAMS_PARTS = dict.fromkeys(
 
 def takes_parts(route: Route, headers: HeaderPairs) -> bool:
     """Whether the body is a multipart form that could be edited as it flows: nothing in it is needed before."""
+    if route.mode is Mode.OBSERVE or not _is_labelled(headers, b"multipart/form-data"):
+        return False
+    return not (header_values(headers, b"content-encoding") or reads_before_sending(route, Direction.REQUEST))
+
+
+def reads_before_sending(route: Route, direction: Direction) -> bool:
+    """Whether bodies have to be there whole before they go on: for the person, or for what a posture does then."""
     subject = route.subject
-    if route.mode is Mode.OBSERVE or (subject is not None and subject.place in BODY_PLACES):
-        return False
-    if not _is_labelled(headers, b"multipart/form-data") or header_values(headers, b"content-encoding"):
-        return False
-    return route.postures.items() >= _STREAMS_PARTS
+    if direction is Direction.REQUEST and subject is not None and subject.place in BODY_PLACES:
+        return True
+    return not route.postures.items() >= _STREAMS_PARTS
 
 
 def streams_events(route: Route, head: ResponseHead) -> bool:

@@ -15,6 +15,7 @@ import msgspec
 from aiohttp.http_parser import RawRequestMessage
 
 from gateway.ingress.clients import Clients
+from gateway.ingress.edited import begun, edited
 from gateway.ingress.header_block import HeaderBlock
 from gateway.ingress.hops import ForwardedMode, add_forwarding, passed_before
 from gateway.ingress.protocol import ClientConnection
@@ -176,8 +177,8 @@ class _Exchange:
         outgoing = await passage.admit_request(None)
         if outgoing.body is not None:
             return outgoing, outgoing.body, None
-        if reading is Reading.PARTS:
-            return outgoing, _edited(passage, upload), None
+        if reading is Reading.FLOWING:
+            return outgoing, edited(passage.editor, upload.pieces()), None
         if upload.finished:
             return outgoing, await upload.next(), None
         return outgoing, upload.pieces(), block.content_length
@@ -218,7 +219,8 @@ class _Exchange:
         head = response.onward
         rest: list[bytes] = []
         body = None
-        if passage.response_reading(head) is Reading.WHOLE:
+        reading = passage.response_reading(head)
+        if reading is Reading.WHOLE:
             if passage.passes_over_limit:
                 body, rest = await _read_up_to(response, passage.body_limit)
             elif response.complete:
@@ -232,9 +234,11 @@ class _Exchange:
             keep_alive=self._may_persist(wire) and (self._upload is None or self._upload.finished or head.status < 300),
             own=self._forwarder.via_line + passage.receipt_line(),
         )
+        flows = reading is Reading.FLOWING and outgoing.body is None
+        pieces = await begun(edited(passage.answer_editor, response)) if flows else None
         self._status = outgoing.status
         without_body = wire.head.method == "HEAD" or outgoing.status in _BODYLESS
-        await relay.answer(outgoing, response, rest, without_body=without_body)
+        await relay.answer(outgoing, response, rest, without_body=without_body, edited=pieces)
         return relay.keep_alive
 
     async def _switch(self, passage: Passage, response: UpstreamResponse, wire: WireRequest) -> bool:
@@ -317,15 +321,3 @@ async def _read_up_to(response: UpstreamResponse, limit: int) -> tuple[bytes | N
         if room < 0:
             return None, pieces
     return b"".join(pieces), []
-
-
-async def _edited(passage: Passage, upload: Upload) -> AsyncIterator[bytes]:
-    """The body as the passage's editor lets it go on; each piece is on record when it comes."""
-    editor = passage.editor
-    if editor is None:
-        raise Fault("internal_error", Source.GATEWAY, "nobody edits this body", close=True)
-    async for piece in upload.pieces():
-        if edited := await editor.feed(piece):
-            yield edited
-    if edited := await editor.finish():
-        yield edited

@@ -36,8 +36,11 @@ class Relay:
         first: list[bytes],
         *,
         without_body: bool,
+        edited: AsyncIterator[bytes] | None = None,
     ) -> None:
         """Send an admitted answer; `first` is what was read of a body that now streams.
+
+        `edited` is the body that goes in place of the response's own, of a length that nobody knows.
 
         Raises:
             ClientGoneError: the client left.
@@ -50,6 +53,8 @@ class Relay:
             self._send_bodyless(fields, length)
         elif outgoing.body is not None:
             self._send_whole(fields, outgoing.body)
+        elif edited is not None:
+            await self._stream(fields, edited)
         elif response.complete and not first:
             self._send_whole(fields, response.take_whole(_ANY_SIZE))
         elif length is not None:

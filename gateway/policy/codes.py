@@ -61,6 +61,7 @@ _WARNINGS = {
     "PG306": "one section addresses both JSON and form bodies; one message has only one of them",
     "PG308": "the recipient may not receive this class for this purpose, so `otherwise` always applies",
     "PG309": "a special category of data for a purpose whose basis is not explicit consent",
+    "PG310": "`stream` names `items`, but bodies of this direction are read whole",
     "PG402": "some requests that the route matches are answered by another route",
     "PG404": "no field uses the purpose",
     "PG405": "no route uses the recipient",

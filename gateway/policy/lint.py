@@ -6,6 +6,7 @@ from datetime import date, timedelta
 from gateway.model.words import Basis, Role
 from gateway.policy.declarations import Declarations
 from gateway.policy.lint_fields import lint_fields
+from gateway.policy.lint_items import lint_items
 from gateway.policy.lint_routes import lint_routes
 from gateway.policy.policy import CALLER, Place, Purpose
 from gateway.policy.report import Report
@@ -23,6 +24,7 @@ def lint(drafts: Sequence[DraftRoute], known: Declarations, today: date, report:
     """Note everything that is written correctly but cannot be meant."""
     for draft in drafts:
         lint_fields(draft, known, report)
+        lint_items(draft, known, report)
     lint_routes(drafts, report)
     _lint_bases(known, report)
     _lint_contracts(known, today, report)

@@ -80,8 +80,8 @@ class Route(msgspec.Struct, frozen=True):
     """`hosts` and `path` are patterns; an empty `methods` means any method.
 
     `caller` is the recipient of responses. `stream` names what may pass unread on this route
-    (`websocket`, `event_stream`). `record_always` asks for a record of every message. `number` is
-    the route's place among the policy's.
+    (`websocket`, `event_stream`), and whether bodies of many items are edited as they flow (`items`).
+    `record_always` asks for a record of every message. `number` is the route's place among the policy's.
     """
 
     name: str

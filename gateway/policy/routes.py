@@ -26,10 +26,11 @@ class DraftSubject(msgspec.Struct, frozen=True):
 
 
 class DraftOptions(msgspec.Struct, frozen=True):
-    """What a route says beside who, where and what."""
+    """What a route says beside who, where and what; `items_at` is where its `stream` names `items`."""
 
     postures: Mapping[Posture, str]
     stream: frozenset[str]
+    items_at: Place | None
     record_always: bool
     body_limit: int | None
 
@@ -129,7 +130,8 @@ def _read_options(reader: Reader, keys: Mapping[str, Node]) -> DraftOptions:
     stream = [reader.choice(word, schema.STREAMS, "stream") for word in words]
     record = reader.word(keys["record"], schema.RECORDS, "record") if "record" in keys else None
     limit = _read_size(reader, keys["body_limit"]) if "body_limit" in keys else None
-    return DraftOptions(postures, frozenset(word for word in stream if word), record == "always", limit)
+    items = next((place_of(word) for word in words if word.text == "items"), None)
+    return DraftOptions(postures, frozenset(word for word in stream if word), items, record == "always", limit)
 
 
 def _read_size(reader: Reader, node: Node) -> int | None:

@@ -34,7 +34,7 @@ SIMPLE_ACTIONS = ("keep", "drop", "blank", "mask", "hash", "pseudonym", "block")
 SETTING_ACTIONS = ("mask", "generalise")
 """Actions that can be written as a mapping of one key."""
 
-STREAMS = ("websocket", "event_stream")
+STREAMS = ("websocket", "event_stream", "items")
 RECORDS = ("known", "always")
 
 POSTURE_CHOICES: Mapping[Posture, tuple[str, ...]] = MappingProxyType(
@@ -148,7 +148,11 @@ ROUTE = Shape(
         Key("request", _ref("section"), "Rules for requests (left out: everything that is not plumbing is dropped)."),
         Key("response", _ref("section"), "Rules for responses; has to be there on an enforced route."),
         Key("postures", _ref("postures"), "What happens where a message of this route cannot be read."),
-        Key("stream", _some(_words(STREAMS)), "What may pass unread on this route."),
+        Key(
+            "stream",
+            _some(_words(STREAMS)),
+            "What may flow: unread, or edited item by item (`items`).",
+        ),
         Key("record", _words(RECORDS), "`known` (default): messages with known data; `always`: every message."),
         Key("body_limit", _ref("size"), "Largest body that is read on this route."),
     ),

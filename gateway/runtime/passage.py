@@ -52,13 +52,16 @@ class Reading(Enum):
 
     UNREAD = "unread"
     WHOLE = "whole"
-    PARTS = "parts"
+    FLOWING = "flowing"
 
 
 class Passage:
     """One request's way through the gateway and its answer's way back."""
 
-    __slots__ = ("_counted", "_finished", "_gateway", "_index", "_started", "_state", "direction", "editor", "exchange")
+    __slots__ = (
+        "_counted", "_finished", "_flows", "_gateway", "_index", "_started", "_state",
+        "answer_editor", "direction", "editor", "exchange",
+    )  # fmt: skip
 
     def __init__(self, gateway: "Gateway", exchange: Exchange) -> None:
         self._gateway = gateway
@@ -68,11 +71,13 @@ class Passage:
             counted = exchange.way.counted = gateway.services.metrics.route(exchange.route.name)
         self._counted = counted
         self._finished = False
+        self._flows = False
         self._state: SubjectState | None = None
         self._index: int | None = None
         self.exchange = exchange
         self.direction = Direction.REQUEST
         self.editor: BodyEditor | None = None
+        self.answer_editor: BodyEditor | None = None
         gateway.services.metrics.in_flight += 1
 
     @property
@@ -109,12 +114,12 @@ class Passage:
         exchange = self.exchange
         if not exchange.reads_request_body:
             return Reading.UNREAD
-        return Reading.PARTS if exchange.takes_parts and self._streams_parts() else Reading.WHOLE
+        return Reading.FLOWING if exchange.takes_flow and self._may_flow() else Reading.WHOLE
 
-    def _streams_parts(self) -> bool:
+    def _may_flow(self) -> bool:
         try:
             subject = self._handle_so_far(self.exchange.open_request(None))
-            return self.exchange.may_stream_parts(self._facts(subject))
+            return self.exchange.may_flow(self._facts(subject))
         except (Unreadable, StoreDown):
             # `admit_request` meets the same failure, and refuses.
             return False
@@ -144,37 +149,49 @@ class Passage:
     def response_reading(self, head: ResponseHead) -> Reading:
         """Raises Refused where the upstream sent only a part of a document that rules read."""
         self.direction = Direction.RESPONSE
+        self._flows = False
+        exchange = self.exchange
         try:
-            return Reading.WHOLE if self.exchange.reads_response_body(head) else Reading.UNREAD
-        except Unreadable as doubt:
-            raise Refused(self._gateway.refuse(doubt, self)) from doubt
+            if not exchange.reads_response_body(head):
+                return Reading.UNREAD
+            self._flows = exchange.answer_takes_flow(head) and exchange.answer_may_flow(
+                head, self._facts(exchange.subject)
+            )
+        except (Unreadable, StoreDown) as cause:
+            raise Refused(self._gateway.refuse(cause, self)) from cause
+        return Reading.FLOWING if self._flows else Reading.WHOLE
 
     async def admit_request(self, body: bytes | None) -> Outgoing:
         """Decide the request; its record is durable when this returns. Raises Refused."""
         exchange = self.exchange
         gateway = self._gateway
         try:
-            parts = body is None and exchange.head.has_body and self.request_reading is Reading.PARTS
+            self._flows = body is None and exchange.head.has_body and self.request_reading is Reading.FLOWING
             identifier = exchange.open_request(body)
             subject = None if identifier is None else await self._handle(identifier)
             step = await self._admit(subject, exchange.request_plans)
             if gateway.sightings is not None:
                 gateway.sightings.note(exchange, Direction.REQUEST, exchange.head.headers)
-            if parts and isinstance(step, Send):
-                self.editor = BodyEditor(exchange, step, gateway)
+            if self._flows and isinstance(step, Send):
+                self.editor = BodyEditor(exchange, step, gateway, exchange.head.headers, self._state)
         except (Unreadable, Fault, StoreDown) as cause:
             raise Refused(gateway.refuse(cause, self)) from cause
         return self._outgoing(step)
 
     async def admit_response(self, head: ResponseHead, body: bytes | None) -> Outgoing:
-        """Decide the answer; its record is durable when this returns. Raises Refused."""
+        """Decide the answer; its record is durable when this returns. Raises Refused.
+
+        Where its reading is FLOWING, `answer_editor` then edits its body.
+        """
         self.direction = Direction.RESPONSE
         self._index = None
         exchange = self.exchange
         gateway = self._gateway
         try:
-            exchange.open_response(head, body)
+            exchange.open_response(head, body, flows=self._flows)
             step = await self._admit(exchange.subject, exchange.response_plans)
+            if self._flows and isinstance(step, Send):
+                self.answer_editor = BodyEditor(exchange, step, gateway, head.headers, self._state)
             if gateway.sightings is not None:
                 gateway.sightings.note(exchange, Direction.RESPONSE, head.headers)
         except (Unreadable, Fault, StoreDown) as cause:
@@ -256,7 +273,7 @@ class Passage:
         exchange = self.exchange
         request = self.direction is Direction.REQUEST
         step = exchange.decide_request(facts, strip=strip) if request else exchange.decide_response(facts, strip=strip)
-        if isinstance(step, Send) and (strip or not step.recorded):
+        if isinstance(step, Send) and (strip or not step.recorded) and not self._flows:
             self._counted.message(self.direction, recorded=False)
         return step
 

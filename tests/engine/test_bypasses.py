@@ -210,5 +210,5 @@ NOTE = b'--b\r\nContent-Disposition: form-data; name="note"\r\n\r\nhello\r\n--b-
 def test_a_form_streams_only_if_nothing_in_it_can_refuse_it(consents, streams):
     trial = run(ENGINE, target=b"/album", headers=(FORM, (b"X-Customer", b"ann")), body=NOTE, consents=consents)
 
-    assert trial.exchange.takes_parts
-    assert trial.exchange.may_stream_parts(trial.facts) is streams
+    assert trial.exchange.takes_flow
+    assert trial.exchange.may_flow(trial.facts) is streams
