@@ -18,6 +18,7 @@ error_log {home}/error.log warn;
 events {{ worker_connections 4096; }}
 http {{
   access_log off;
+  client_max_body_size 0;
   sendfile on;
   tcp_nopush on;
   keepalive_requests 100000000;

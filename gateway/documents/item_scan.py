@@ -17,6 +17,7 @@ import msgspec
 
 from gateway.documents.json_rewrite import decode_elements
 from gateway.model.errors import Unreadable
+from gateway.model.limits import Limits
 from gateway.model.words import Posture
 
 _SPACE: Final = rb"[ \t\n\r]*+"
@@ -25,6 +26,7 @@ _BARE: Final = rb'[^ \t\n\r,:\[\]{}"]++'
 _LEVELS: Final = 12
 _GUESSES: Final = 4
 _FIRST_KEY_AT_MOST: Final = 32
+_TOKENS_OF_A_VALUE: Final = 3  # its name, and its two brackets
 
 
 def _container(levels: int) -> bytes:
@@ -50,10 +52,10 @@ _OBJECT = re.compile(rb"%b\{" % _SPACE)
 _MEMBER = re.compile(rb"%b(%b)%b:%b" % (_SPACE, _STRING, _SPACE, _SPACE), re.DOTALL)
 
 
-def array_start(text: bytes, path: Sequence[str]) -> int:
+def array_start(text: bytes, path: Sequence[str], limits: Limits) -> int:
     """Offset behind the `[` of the array at `path`, member by member from the root.
 
-    -1 where it has not come yet; it may never come.
+    -1 where it has not come yet; it may never come. Raises as `value_end`.
     """
     if not path:
         opened = _ARRAY.match(text)
@@ -69,13 +71,13 @@ def array_start(text: bytes, path: Sequence[str]) -> int:
                     return position + 1
                 level, position = level + 1, position + 1
                 continue
-        level, position = _behind(text, position, level)
+        level, position = _behind(text, position, level, limits)
     return -1
 
 
-def _behind(text: bytes, position: int, level: int) -> tuple[int, int]:
+def _behind(text: bytes, position: int, level: int, limits: Limits) -> tuple[int, int]:
     """Level and offset of the member behind the value at `position`; offset -1 where there is none yet."""
-    end = value_end(text, position)
+    end = value_end(text, position, limits)
     while end >= 0 and (after := _NEXT.match(text, end)):
         if after[1] == b",":
             return level, after.end()
@@ -92,16 +94,17 @@ def _name(token: bytes) -> str | None:
         return None
 
 
-def value_end(text: bytes, position: int) -> int:
+def value_end(text: bytes, position: int, limits: Limits) -> int:
     """Offset behind the value at `position` once what follows shows that it is complete, else -1.
 
     Raises:
-        Unreadable: UNPARSABLE_BODY where no value can stand there.
+        Unreadable: UNPARSABLE_BODY where no value can stand there; TOO_DEEP and OVER_SIZE as soon as
+            it is sure that its end would be over `limits`, so that looking for it stays cheap.
     """
     found = _VALUE.match(text, position)
     if found is not None:
         return found.end()
-    end = _counted_end(text, position)
+    end = _counted_end(text, position, limits)
     follows = _LEAD.match(text, end) if end >= 0 else None
     if follows is None or follows.end() == len(text):
         return -1
@@ -110,14 +113,20 @@ def value_end(text: bytes, position: int) -> int:
     return end
 
 
-def _counted_end(text: bytes, position: int) -> int:
+def _counted_end(text: bytes, position: int, limits: Limits) -> int:
     if text[position : position + 1] not in (b"[", b"{"):
         return _plain_end(text, position)
     depth = 0
+    left = _TOKENS_OF_A_VALUE * limits.json_nodes
     for token in _TOKEN.finditer(text, position):
         kind = token[0]
+        left -= 1
+        if left < 0:
+            raise Unreadable(Posture.OVER_SIZE, "the document has too many values")
         if kind in (b"[", b"{"):
             depth += 1
+            if depth > limits.json_depth:
+                raise Unreadable(Posture.TOO_DEEP, "the document is nested too deeply")
         elif kind in (b"]", b"}"):
             depth -= 1
             if not depth:
@@ -157,9 +166,10 @@ def gaps(content: bytes, elements: Sequence[msgspec.Raw]) -> list[bytes]:
 class ItemScanner:
     """Finds runs of complete items; learns from each run what parts its items."""
 
-    __slots__ = ("_seam",)
+    __slots__ = ("_limits", "_seam")
 
-    def __init__(self) -> None:
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
         self._seam = b"},"
 
     def run(self, text: bytes, *, first: bool) -> tuple[int, int]:
@@ -169,7 +179,7 @@ class ItemScanner:
         leaves out. Space around the run is not part of it, but for that in front.
 
         Raises:
-            Unreadable: UNPARSABLE_BODY where no item can stand.
+            Unreadable: as `value_end`.
         """
         start = 0
         if not first:
@@ -186,7 +196,7 @@ class ItemScanner:
             if lead.end() == len(text):
                 return 0, -1
             found = _VALUES.match(text, lead.end())
-            end = found.end() if found else value_end(text, lead.end())
+            end = found.end() if found else value_end(text, lead.end(), self._limits)
         return (start, end) if end >= 0 else (0, -1)
 
     def learn(self, content: bytes, elements: Sequence[msgspec.Raw]) -> None:

@@ -30,6 +30,9 @@ from gateway.model.words import Posture
 _FEW: Final = 4096
 """Bytes that are looked at again whenever anything comes."""
 
+_MANY: Final = 65536
+"""Beyond these, as many again have to come."""
+
 
 class BodyStream(Protocol):
     """A body on its way through an edit; one for each message."""
@@ -44,7 +47,7 @@ class BodyStream(Protocol):
 
 
 class _Held:
-    """Bytes that wait for more. Many are looked at again only when a quarter has come, so that this stays linear."""
+    """Bytes that wait for more: the more there are, the more have to come before they are looked at again."""
 
     __slots__ = ("_chunks", "_due", "_most", "size")
 
@@ -68,7 +71,8 @@ class _Held:
     def keep(self, text: bytes) -> None:
         self._chunks = [text] if text else []
         self.size = len(text)
-        self._due = min(self.size + self.size // 4, self._most + 1) if self.size > _FEW else 0
+        wanted = 0 if self.size <= _FEW else self.size // 4 if self.size <= _MANY else self.size
+        self._due = min(self.size + wanted, self._most + 1)
 
 
 class LineStream:
@@ -118,7 +122,7 @@ class ArrayStream:
         # Items are read inside of brackets that stand for those of their own array.
         self._item_limits = msgspec.structs.replace(limits, json_depth=limits.json_depth - len(array.path))
         self._automaton = automaton_of(edit)
-        self._scanner = ItemScanner()
+        self._scanner = ItemScanner(self._item_limits)
         self._held = _Held(most)
         self._take: Callable[[bytes], bytes | None] = self._take_head
         self._head = b""
@@ -177,7 +181,7 @@ class ArrayStream:
 
     def _take_head(self, text: bytes) -> bytes | None:
         path = self._array.path
-        start = array_start(text, path)
+        start = array_start(text, path, self._limits)
         if start < 0:
             return None
         self._head = head = text[:start]

@@ -119,7 +119,8 @@ BROKEN = [
     (b'[{"b":["%b"]}]' % (b'","' * 70), Posture.OVER_SIZE),
     (b"[%b]" % (b" " * 200), Posture.OVER_SIZE),
     (b'[{"b":%b}]' % (b"[" * 30 + b"]" * 30), Posture.TOO_DEEP),
-    (b"[%b" % (b"[" * 1100), Posture.OVER_SIZE),
+    (b"[%b" % (b"[" * 1100), Posture.TOO_DEEP),
+    (b"[%b%b" % (b"[" * 15, b'"",' * 110), Posture.OVER_SIZE),
     (b"[%b]" % (b"1" * 30), Posture.OVER_SIZE),
 ]
 
