@@ -8,6 +8,7 @@ The upstream makes the body up as it goes, in a process of its own, and reads aw
 """
 
 import argparse
+import io
 import json
 import multiprocessing
 import shutil
@@ -72,8 +73,10 @@ def make(listener: socket.socket, size: int) -> None:
         connection, _ = listener.accept()
         with connection, connection.makefile("rb") as stream:
             line = stream.readline()
-            while stream.readline() not in (b"\r\n", b""):
-                pass
+            length = None
+            while (field := stream.readline()) not in (b"\r\n", b""):
+                if field.lower().startswith(b"content-length:"):
+                    length = int(field.partition(b":")[2])
             kind = "lines" if b"/lines" in line else "array"
             head = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: %b\r\n" % _LABELS[kind].encode()
             if line.startswith(b"GET"):
@@ -82,18 +85,18 @@ def make(listener: socket.socket, size: int) -> None:
                 for piece in body(kind, size):
                     connection.sendall(piece)
             else:
-                _read_to_end(stream)
+                _read_away(stream, length)
                 connection.sendall(head + b"Content-Length: 2\r\n\r\n[]")
 
 
-def _read_to_end(stream) -> int:  # type: ignore[no-untyped-def]
-    total = 0
-    while size := int(stream.readline(), 16):
-        left = size + 2
+def _read_away(stream: io.BufferedReader, length: int | None) -> None:
+    """Read a body of that length, or a chunked one."""
+    while (size := length if length is not None else int(stream.readline(), 16)) or length is None:
+        left = size if length is not None else size + 2
         while left:
             left -= len(stream.read1(left))
-        total += size
-    return total
+        if length is not None or not size:
+            return
 
 
 def fetch(port: int, kind: str, _size: int) -> int:

@@ -10,18 +10,19 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from gateway.documents.edit import FieldEdit, PartEdit, Retain
+from gateway.documents.item_edit import ItemEdit
 from gateway.documents.selection import NOTHING, Automaton, Node, automaton_of
 from gateway.model.address import Address, Child, Every, Place
 
 
 class ItemArray:
-    """`path` leads to the array, `items` is the node of each of its elements, None where no address leads there.
+    """`path` leads to the array, `items` is what is done to each of its elements.
 
     `envelope` edits the document around the array, which itself stays; it has one field more than the
     edit it was made of. `skeleton` is the document with nothing but the array, up to its `[`.
     """
 
-    def __init__(self, path: tuple[str, ...], items: Node | None, edit: PartEdit) -> None:
+    def __init__(self, path: tuple[str, ...], items: ItemEdit, edit: PartEdit) -> None:
         self.path = path
         self.items = items
         self.skeleton = b"".join(b"{%b:" % msgspec.json.encode(name) for name in path) + b"["
@@ -40,7 +41,7 @@ def item_array_of(edit: PartEdit) -> ItemArray | None:
     if node is None or path is None:
         return None
     node.expand()
-    found = ItemArray(path, node.elements, edit)
+    found = ItemArray(path, ItemEdit(automaton_of(edit), node.elements, edit), edit)
     edit.compiled.append(found)
     return found
 

@@ -16,13 +16,13 @@ import msgspec
 
 from gateway.documents.edit import Edited, PartEdit
 from gateway.documents.item_array import ItemArray
+from gateway.documents.item_edit import ItemRewrite
 from gateway.documents.item_scan import ItemScanner, array_end, array_start, gaps
 from gateway.documents.json_body import open_json
-from gateway.documents.json_rewrite import Rewrite, decode_elements
+from gateway.documents.json_rewrite import decode_elements
 from gateway.documents.json_text import WHITESPACE
 from gateway.documents.multipart_stream import Piece
 from gateway.documents.ndjson_body import open_ndjson
-from gateway.documents.selection import automaton_of
 from gateway.model.errors import Unreadable
 from gateway.model.limits import Limits
 from gateway.model.words import Posture
@@ -121,7 +121,6 @@ class ArrayStream:
         self._collapse = collapse_duplicates
         # Items are read inside of brackets that stand for those of their own array.
         self._item_limits = msgspec.structs.replace(limits, json_depth=limits.json_depth - len(array.path))
-        self._automaton = automaton_of(edit)
         self._scanner = ItemScanner(self._item_limits)
         self._held = _Held(most)
         self._take: Callable[[bytes], bytes | None] = self._take_head
@@ -232,8 +231,8 @@ class ArrayStream:
         if len(lead) + len(content) > self._most:
             self._check_sizes(lead, content, elements)
         self._scanner.learn(content, elements)
-        rewrite = Rewrite(self._automaton, self._edit, self._collapse)
-        new = rewrite.elements(elements, self._array.items)
+        rewrite = ItemRewrite(self._array.items, collapse_duplicates=self._collapse)
+        new = rewrite.elements(elements)
         self._unlisted += rewrite.unlisted
         self._counts = [some + more for some, more in zip(self._counts, rewrite.counts, strict=True)]
         self._first = False
