@@ -8,7 +8,7 @@ from edits import edit_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.documents.edit import Empty, PartEdit, Remove, Replace, Retain
+from gateway.documents.edit import Empty, Remove, Replace, Retain
 from gateway.documents.item_array import item_array_of
 from gateway.documents.item_stream import ArrayStream, LineStream
 from gateway.documents.json_body import open_json
@@ -341,8 +341,3 @@ def test_a_broken_line_is_refused_however_the_bytes_come(body, posture):
         with pytest.raises(Unreadable) as caught:
             streamed(line_stream(edit_of(PASS, ("$.a", DROP)), most=60), body, cuts)
         assert caught.value.posture is posture
-
-
-def test_a_document_edits_alike_with_the_same_edit_object_twice():
-    edit = PartEdit((), Rest.DROP, 0)
-    assert item_array_of(edit) is item_array_of(edit)

@@ -123,6 +123,13 @@ async def test_a_coding_that_nobody_knows_is_refused():
         assert (await port.ask(get())).code in ("over_size", "unknown_content_coding")
 
 
+async def test_an_observed_route_changes_nothing():
+    observed = ROUTES.replace("stream: items", "stream: items\n    mode: observe", 1)
+    spaced = json.dumps([ITEM] * 100, indent=1).encode()
+    async with data_port(saying(spaced), routes=observed) as port:
+        assert (await port.ask(get())).body == spaced
+
+
 LARGE = 64 * 1024 * 1024
 
 

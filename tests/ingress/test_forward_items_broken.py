@@ -157,3 +157,23 @@ async def test_what_could_still_refuse_the_body_keeps_it_whole():
         decide(port, ConsentStatus.GIVEN)
         assert (await port.ask(large)).status == 200
         assert upstream.body.count(b"1990") == 100
+
+
+@pytest.mark.parametrize("direction", ["request", "response"])
+async def test_p2_a_piece_whose_record_cannot_be_written_ends_the_body(direction):
+    upstream, ledger, turn = Listening(), Noted(), asyncio.Semaphore(0)
+    script = upstream if direction == "request" else saying(MANY[:6000], MANY[6000:], turn=turn)
+    async with data_port(script, routes=ROUTES, ledger=ledger, lingering_time=0.1) as port:
+        client = await port.connect()
+        await client.send(post(CHUNKED) + chunk(MANY[:6000]) if direction == "request" else get())
+        await port.settle(lambda: b"a@b.example" in upstream.raw + bytes(client.reader._buffer))
+        await asyncio.sleep(0.05)
+        before = upstream.raw + bytes(client.reader._buffer)
+        ledger.broken = True
+        turn.release()
+        if direction == "request":
+            await client.send(chunk(MANY[6000:]) + b"0\r\n\r\n")
+            assert (await client.answer()).code == "audit_unavailable"
+            assert upstream.raw == before
+        else:
+            assert await client.rest() == before

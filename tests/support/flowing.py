@@ -5,6 +5,8 @@ import json
 
 from messages import HOST, answer_of
 
+from gateway.model.errors import StoreDown
+from gateway.model.words import Posture
 from gateway.stores.event import ConsentEvent, new_event_id, now_microseconds
 
 ROUTES = """
@@ -130,10 +132,14 @@ class Noted:
     def __init__(self):
         self.records = []
         self.held = None
+        self.broken = False
 
     def commit(self, before, after):
         self.records.append(json.loads(before + after))
         done = asyncio.get_running_loop().create_future()
+        if self.broken:
+            done.set_exception(StoreDown(Posture.AUDIT_UNAVAILABLE, "the device is gone"))
+            return done
         if self.held is None:
             done.set_result(len(self.records))
         else:
