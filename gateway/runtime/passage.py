@@ -16,7 +16,7 @@ from gateway.engine.plan import Plans
 from gateway.engine.step import Send, Step
 from gateway.model.errors import Fault, GatewayError, StoreDown, Unreadable
 from gateway.model.facts import Facts, SubjectState
-from gateway.model.message import Outgoing, Refusal, ResponseHead
+from gateway.model.message import HeaderPairs, Outgoing, Refusal, ResponseHead
 from gateway.model.words import Direction, Posture
 from gateway.runtime.metrics import RouteCounts
 from gateway.runtime.parts import BodyEditor
@@ -173,7 +173,7 @@ class Passage:
             if gateway.sightings is not None:
                 gateway.sightings.note(exchange, Direction.REQUEST, exchange.head.headers)
             if self._flows and isinstance(step, Send):
-                self.editor = BodyEditor(exchange, step, gateway, exchange.head.headers, self._state)
+                self.editor = self._edit(step, exchange.request_plans, exchange.head.headers)
         except (Unreadable, Fault, StoreDown) as cause:
             raise Refused(gateway.refuse(cause, self)) from cause
         return self._outgoing(step)
@@ -191,12 +191,17 @@ class Passage:
             exchange.open_response(head, body, flows=self._flows)
             step = await self._admit(exchange.subject, exchange.response_plans)
             if self._flows and isinstance(step, Send):
-                self.answer_editor = BodyEditor(exchange, step, gateway, head.headers, self._state)
+                self.answer_editor = self._edit(step, exchange.response_plans, head.headers)
             if gateway.sightings is not None:
                 gateway.sightings.note(exchange, Direction.RESPONSE, head.headers)
         except (Unreadable, Fault, StoreDown) as cause:
             raise Refused(gateway.refuse(cause, self)) from cause
         return self._outgoing(step)
+
+    def _edit(self, step: Send, plans: Plans, headers: HeaderPairs) -> BodyEditor:
+        # What the request's plan rests on is nothing to an answer whose plan rests on nobody.
+        state = self._state if plans.varies_by_person else None
+        return BodyEditor(self.exchange, step, self._gateway, headers, state)
 
     def receipt_line(self) -> bytes:
         """Where the answer's record stands, as a whole field line; empty where receipts are not asked for.
@@ -233,7 +238,8 @@ class Passage:
                     self._index = await self._committed(step)
                 except StoreDown:
                     return self._stripped(facts)
-            self._counted.message(direction, recorded=step.recorded)
+            if step.recorded or not self._flows:
+                self._counted.message(direction, recorded=step.recorded)
         return step
 
     async def _admit_for(self, subject: str) -> Step:
