@@ -91,22 +91,23 @@ class UpstreamPool:
                 that cannot be written. What the body's iterator raises passes through.
         """
         self._requests += 1
-        whole = body if isinstance(body, bytes) else None
-        stream = None if isinstance(body, bytes) else body
-        length = content_length if whole is None else len(whole)
-        chunked = stream is not None and length is None
-        start = encode_head(
-            method, target, headers, length=None if body is None else length, chunked=chunked, upgrade=upgrade
-        )
-        if whole:
-            start += whole
+        stream: AsyncIterator[bytes] | None = None
+        length = content_length
+        if body is None:
+            start = encode_head(method, target, headers, length=None, chunked=False, upgrade=upgrade)
+        elif isinstance(body, bytes):
+            start = encode_head(method, target, headers, length=len(body), chunked=False, upgrade=upgrade) + body
+        else:
+            stream = body
+            start = encode_head(method, target, headers, length=length, chunked=length is None, upgrade=upgrade)
         fresh = False
         try:
             while True:
                 connection = None if fresh else self._take_idle()
                 if connection is None:
                     connection = await self._acquire(fresh=fresh)
-                self._check(still, connection)
+                if still is not None:
+                    self._check(still, connection)
                 waiter = connection.send(start, is_head=method == "HEAD", strict=strict_singletons, upgrade=upgrade)
                 if stream is not None:
                     connection.send_body(stream, length)
@@ -124,8 +125,8 @@ class UpstreamPool:
             self._faults += 1
             raise
 
-    def _check(self, still: Callable[[], bool] | None, connection: UpstreamConnection) -> None:
-        if still is not None and not still():
+    def _check(self, still: Callable[[], bool], connection: UpstreamConnection) -> None:
+        if not still():
             self.take_back(connection)
             raise Fault("consent_changed", Source.GATEWAY, "consent changed while the request waited")
 

@@ -135,7 +135,7 @@ class UpstreamResponse:
     def arrive(self, chunks: list[bytes]) -> None:
         """Take the whole of a body that came together with its head: nobody can be waiting yet."""
         self._chunks = chunks
-        self._size = sum(map(len, chunks))
+        self._size = len(chunks[0]) if len(chunks) == 1 else sum(map(len, chunks))
         self.complete = True
 
     def finish(self) -> None:
