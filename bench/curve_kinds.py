@@ -28,8 +28,16 @@ class Place:
     core: set[int] | None
     other_cores: set[int] | None
 
+    def __post_init__(self) -> None:
+        self.started: list[Server] = []
+
     def start(self, name: str, work: Work) -> Server:
-        return curve_servers.start(name, work, self.home, self.upstream, self.core)
+        self.started.append(curve_servers.start(name, work, self.home, self.upstream, self.core))
+        return self.started[-1]
+
+    def stop(self) -> None:
+        for server in self.started:
+            server.stop()
 
     def serve(self, name: str, document: dict[str, Any]) -> str:
         (self.files / name).write_text(json.dumps(document))

@@ -48,7 +48,11 @@ def place() -> Iterator[Place]:
     try:
         upstream.wait(10)
         (home / "servers").mkdir()
-        yield Place(home / "servers", home / "files", port, core, other_cores)
+        where = Place(home / "servers", home / "files", port, core, other_cores)
+        try:
+            yield where
+        finally:
+            where.stop()
     finally:
         upstream.stop()
         shutil.rmtree(home, ignore_errors=True)
@@ -58,41 +62,43 @@ def measure(curve: Curve, options: argparse.Namespace) -> dict[str, Any]:
     """All points of a curve in turns, round after round."""
     points: list[Point] = []
     with place() as where:
-        try:
-            for point in curve.points(where, curve.quick if options.quick else curve.values):
-                points.append(point)
+        for point in curve.points(where, curve.quick if options.quick else curve.values):
+            points.append(point)
+            for name, server in point.servers.items():
+                note(f"{curve.name} {point.value}: {name} begins")
+                verify(name, server, point)
+                warm(server, point)
+        found: list[Rounds] = [{name: [] for name in point.servers} for point in points]
+        for number in range(options.rounds):
+            for point, rounds in zip(points, found, strict=True):
                 for name, server in point.servers.items():
-                    note(f"{curve.name} {point.value}: {name} begins")
-                    verify(name, server, point)
-                    warm(server, point)
-            found: list[Rounds] = [{name: [] for name in point.servers} for point in points]
-            for number in range(options.rounds):
-                for point, rounds in zip(points, found, strict=True):
-                    for name, server in point.servers.items():
-                        note(f"{curve.name} {point.value}: {name}, round {number + 1} of {options.rounds}")
-                        rounds[name].append(ask(server, point, options.seconds))
-        finally:
-            for server in {id(each): each for point in points for each in point.servers.values()}.values():
-                server.stop()
+                    note(f"{curve.name} {point.value}: {name}, round {number + 1} of {options.rounds}")
+                    rounds[name].append(ask(server, point, options.seconds))
     return summary(curve, [point.value for point in points], found)
 
 
 def note(text: str) -> None:
-    print(f"{text:<78}", end="\r", flush=True, file=sys.stderr)
+    """What is being done now, for whoever watches."""
+    if sys.stderr.isatty():
+        print(f"{text:<78}", end="\r", flush=True, file=sys.stderr)
 
 
 def verify(name: str, server: Server, point: Point) -> None:
-    """A server that does not do the work must not be measured."""
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
-    connection.request("GET", point.path, headers={PERSON: people.name_of(0)})
-    answer = connection.getresponse()
-    content = answer.read()
-    connection.close()
     wanted = [point.whole] if name == peers.STRIPS_NOTHING else [point.wanted]
     if point.script is not None and point.script.name.startswith("people-"):
         wanted.append({**point.wanted, bodies.STRIPPED[0]: point.whole[bodies.STRIPPED[0]]})  # who agreed keeps it
+    verify_document(name, server.port, point.path, wanted)
+
+
+def verify_document(name: str, port: int, path: str, wanted: list[dict[str, Any]]) -> None:
+    """A server that does not do the work must not be measured."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    connection.request("GET", path, headers={PERSON: people.name_of(0)})
+    answer = connection.getresponse()
+    content = answer.read()
+    connection.close()
     if answer.status != 200 or json.loads(content) not in wanted:
-        raise SystemExit(f"{name} answers {point.path} with {answer.status} and not with the document it should")
+        raise SystemExit(f"{name} answers {path} with {answer.status} and not with the document it should")
 
 
 def warm(server: Server, point: Point) -> None:
