@@ -22,6 +22,9 @@ state: state
 log_level: warning
 limits: {{connections_per_client: {connections}}}
 """
+LARGE_BUFFERS = "nginx, 64 KB buffers"
+"""Plain nginx as one would set it up for large bodies; by default it has 4 KB and spills what is read late to disk."""
+
 CONNECTIONS = 1000
 """All load comes from one address; by default the gateway takes 100 connections from one."""
 
@@ -30,6 +33,7 @@ CONNECTIONS = 1000
 class Work:
     """What is to be done to each answer: drop the fields `strip`, on one route among `routes` more.
 
+    Nothing is done to what `whole_routes` name.
     `people` is a directory with keys and stores of people that the gateway starts with, whose consent decides then.
     """
 
@@ -37,6 +41,7 @@ class Work:
     routes: int = 0
     people: Path | None = None
     workers: int = 1
+    whole_routes: tuple[str, ...] = ()
 
 
 def start(name: str, work: Work, home: Path, upstream: int, core: set[int] | None) -> Server:
@@ -46,6 +51,8 @@ def start(name: str, work: Work, home: Path, upstream: int, core: set[int] | Non
     paths = [gateway_rules.path_of(number) for number in range(work.routes)]
     if name == peers.STRIPS_NOTHING:
         command = nginx_conf.plain_proxy(home, port=port, upstream_port=upstream)
+    elif name == LARGE_BUFFERS:
+        command = nginx_conf.plain_proxy(home, port=port, upstream_port=upstream, large_buffers=True)
     elif name == peers.BASELINE:
         command = nginx_conf.lua_proxy(
             home, port=port, upstream_port=upstream, strip=work.strip, paths=paths, workers=work.workers
@@ -61,7 +68,12 @@ def _gateway(home: Path, port: int, upstream: int, work: Work, *, ledger: bool) 
     home.mkdir(parents=True)
     state, rules = home / "state", home / "rules"
     gateway_rules.write_rules(
-        rules, upstream_port=upstream, routes=work.routes, strip=work.strip, by_consent=work.people is not None
+        rules,
+        upstream_port=upstream,
+        routes=work.routes,
+        strip=work.strip,
+        by_consent=work.people is not None,
+        whole=("/blob.bin", *work.whole_routes),
     )
     if work.people is not None:
         shutil.copytree(work.people, state)

@@ -151,7 +151,9 @@ def draw(curve: Curve, found: dict[str, Any]) -> str:
         plot.Panel(f"ratio to {peers.BASELINE}", values, found["ratio"], level=1.0),
     ]
     title = f"{curve.title}: what a request costs (lower is better)"
-    return plot.svg(title, curve.along, [panel for panel in panels if panel.lines], log_x=grows)
+    return plot.svg(
+        title, curve.along, [panel for panel in panels if panel.lines], log_x=grows, order=list(peers.PEERS)
+    )
 
 
 def main() -> None:

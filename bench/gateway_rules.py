@@ -18,8 +18,11 @@ purposes:
 recipients:
   files: {{role: controller, upstream: "http://127.0.0.1:{port}"}}
 routes:
-  - name: blob
-    match: {{path: /blob.bin}}
+"""
+
+_WHOLE = """\
+  - name: whole{number}
+    match: {{path: {path}}}
     to: files
     request: {{rest: pass}}
     response: {{rest: pass}}
@@ -46,8 +49,9 @@ def write_rules(
     routes: int = 0,
     strip: Sequence[str] = bodies.STRIPPED,
     by_consent: bool = False,
+    whole: Sequence[str] = ("/blob.bin",),
 ) -> None:
-    """One route for the documents, one for the blob, and `routes` more, all of which drop the fields `strip`.
+    """One route for the documents and `routes` more, all of which drop the fields `strip`; `whole` are not read.
 
     With `by_consent` the first of them passes instead if the person named in the header agreed.
     """
@@ -57,6 +61,7 @@ def write_rules(
         lines[0] = f"        $.{strip[0]}: {{is: {_CLASSES.get(strip[0], _OTHER)}, for: offers, otherwise: drop}}"
     subject, fields = _SUBJECT if by_consent else "", "\n".join(lines)
     text = [_HEAD.format(port=upstream_port)]
+    text += [_WHOLE.format(number=number, path=path) for number, path in enumerate(whole)]
     text += [_ROUTE.format(name="documents", path="/{file}", fields=fields, subject=subject)]
     text += [_ROUTE.format(name=f"r{n}", path=path_of(n), fields=fields, subject=subject) for n in range(routes)]
     (directory / "bench.yaml").write_text("".join(text))

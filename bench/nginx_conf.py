@@ -75,6 +75,13 @@ _STRIP = """\
       }}
 """
 
+_LARGE_BUFFERS = """\
+  proxy_buffer_size 64k;
+  proxy_buffers 16 64k;
+  proxy_busy_buffers_size 128k;
+  proxy_max_temp_file_size 0;
+"""
+
 
 def installed() -> bool:
     return shutil.which("nginx") is not None
@@ -93,8 +100,10 @@ def upstream(home: Path, *, port: int, root: Path) -> list[str]:
     return _command(home, modules="", http=server)
 
 
-def plain_proxy(home: Path, *, port: int, upstream_port: int) -> list[str]:
-    http = _PROXY.format(lua="", strip="", port=port, upstream=upstream_port, locations="")
+def plain_proxy(home: Path, *, port: int, upstream_port: int, large_buffers: bool = False) -> list[str]:
+    http = _PROXY.format(
+        lua=_LARGE_BUFFERS if large_buffers else "", strip="", port=port, upstream=upstream_port, locations=""
+    )
     return _command(home, modules="", http=http)
 
 

@@ -5,10 +5,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
 
-WIDTH, HEIGHT = 460, 320
-LEFT, RIGHT, TOP, BOTTOM = 62, 128, 64, 58
-COLOURS = ("#2a78d6", "#d9622b", "#1a9a7a", "#8a5cc7", "#b8860b", "#c23b6e")
+WIDTH, HEIGHT = 490, 320
+LEFT, RIGHT, TOP, BOTTOM = 62, 152, 64, 58
+COLOURS = ("#2a78d6", "#d9622b", "#1a9a7a", "#8a5cc7", "#b8860b", "#c23b6e", "#6b7280")
 APART = 14
+FEW = 12
+"""More values than these get no mark each, and an axis with round numbers."""
 
 STYLE = """\
 <style>
@@ -41,11 +43,10 @@ class Panel:
     level: float | None = None
 
 
-def svg(title: str, along: str, panels: Sequence[Panel], *, log_x: bool) -> str:
-    """The panels side by side, as a whole SVG document."""
+def svg(title: str, along: str, panels: Sequence[Panel], *, log_x: bool, order: Sequence[str]) -> str:
+    """The panels side by side, as a whole SVG document; a name's place in `order` decides on its colour."""
     width = WIDTH * len(panels)
-    names = list(dict.fromkeys(name for panel in panels for name in panel.lines))
-    colours = {name: COLOURS[number % len(COLOURS)] for number, name in enumerate(names)}
+    colours = {name: COLOURS[number % len(COLOURS)] for number, name in enumerate(order)}
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {HEIGHT}" width="{width}" height="{HEIGHT}">',
         STYLE,
@@ -72,7 +73,8 @@ def _panel(panel: Panel, along: str, colours: dict[str, str], *, log_x: bool) ->
     for tick in _ticks(low, top, log=panel.log_y):
         parts.append(f'<line class="grid" x1="{LEFT}" x2="{right}" y1="{up(tick):.1f}" y2="{up(tick):.1f}"/>')
         parts.append(_text(LEFT - 7, up(tick) + 4, _number(tick), anchor="end"))
-    for value in panel.values:
+    many = len(panel.values) > FEW
+    for value in _ticks(0.0, panel.values[-1], log=False)[1:] if many else panel.values:
         x = across(max(value, _first(panel.values)))
         parts.append(f'<line class="axis" x1="{x:.1f}" x2="{x:.1f}" y1="{bottom}" y2="{bottom + 5}"/>')
         parts.append(_text(x, bottom + 19, _number(value), anchor="middle"))
@@ -84,7 +86,8 @@ def _panel(panel: Panel, along: str, colours: dict[str, str], *, log_x: bool) ->
         places = [(across(max(x, _first(panel.values))), up(y)) for x, y in zip(panel.values, line, strict=True)]
         points = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
         parts.append(f'<polyline class="line" stroke="{colours[name]}" points="{points}"/>')
-        parts += [f'<circle fill="{colours[name]}" cx="{x:.1f}" cy="{y:.1f}" r="3"/>' for x, y in places]
+        if not many:
+            parts += [f'<circle fill="{colours[name]}" cx="{x:.1f}" cy="{y:.1f}" r="3"/>' for x, y in places]
     ends = {name: up(line[-1]) for name, line in panel.lines.items()}
     for name, y in _spread(ends).items():
         style = f'style="fill: {colours[name]}; font-weight: 600"'
