@@ -1,6 +1,7 @@
 """nginx in three parts: the upstream that serves files, the plain proxy, and the one that strips with Lua and cjson."""
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import bodies
@@ -11,7 +12,7 @@ CJSON = (Path("/usr/lib/x86_64-linux-gnu/lua/5.1/cjson.so"), Path("/usr/lib/aarc
 
 _FRAME = """\
 {modules}
-worker_processes 1;
+worker_processes {workers};
 daemon off;
 pid {home}/nginx.pid;
 error_log {home}/error.log warn;
@@ -47,13 +48,12 @@ _PROXY = """\
   upstream files {{ server 127.0.0.1:{upstream}; keepalive 256; keepalive_requests 100000000; }}
   server {{
     listen 127.0.0.1:{port} backlog=4096;
-    location / {{
-      proxy_pass http://files;
-      proxy_http_version 1.1;
-      proxy_set_header Connection "";
-      proxy_set_header Host $host;
+    proxy_http_version 1.1;
+    proxy_set_header Connection "";
+    proxy_set_header Host $host;
 {strip}
-    }}
+    location / {{ proxy_pass http://files; }}
+{locations}
   }}
 """
 
@@ -76,6 +76,13 @@ _STRIP = """\
       }}
 """
 
+_LARGE_BUFFERS = """\
+  proxy_buffer_size 64k;
+  proxy_buffers 16 64k;
+  proxy_busy_buffers_size 128k;
+  proxy_max_temp_file_size 0;
+"""
+
 
 def installed() -> bool:
     return shutil.which("nginx") is not None
@@ -94,21 +101,36 @@ def upstream(home: Path, *, port: int, root: Path) -> list[str]:
     return _command(home, modules="", http=server)
 
 
-def plain_proxy(home: Path, *, port: int, upstream_port: int) -> list[str]:
-    return _command(home, modules="", http=_PROXY.format(lua="", strip="", port=port, upstream=upstream_port))
+def plain_proxy(home: Path, *, port: int, upstream_port: int, large_buffers: bool = False) -> list[str]:
+    http = _PROXY.format(
+        lua=_LARGE_BUFFERS if large_buffers else "", strip="", port=port, upstream=upstream_port, locations=""
+    )
+    return _command(home, modules="", http=http)
 
 
-def lua_proxy(home: Path, *, port: int, upstream_port: int) -> list[str]:
+def lua_proxy(
+    home: Path,
+    *,
+    port: int,
+    upstream_port: int,
+    strip: Sequence[str] = bodies.STRIPPED,
+    paths: Sequence[str] = (),
+    workers: int = 1,
+) -> list[str]:
+    """Drops the fields `strip`; each of `paths` becomes a location of its own."""
     modules = "\n".join(f"load_module {path};" for path in LUA_MODULES)
     cpath = next(path for path in CJSON if path.exists()).parent
     lua = f'  lua_package_cpath "{cpath}/?.so;;";\n  init_by_lua_block {{ cjson = require "cjson" }}'
-    fields = "; ".join(f"document.{name} = nil" for name in bodies.STRIPPED)
-    http = _PROXY.format(lua=lua, strip=_STRIP.format(fields=fields), port=port, upstream=upstream_port)
-    return _command(home, modules=modules, http=http)
+    fields = "; ".join(f"document.{name} = nil" for name in strip)
+    locations = "\n".join(f"    location = {path} {{ proxy_pass http://files; }}" for path in paths)
+    http = _PROXY.format(
+        lua=lua, strip=_STRIP.format(fields=fields), port=port, upstream=upstream_port, locations=locations
+    )
+    return _command(home, modules=modules, http=http, workers=workers)
 
 
-def _command(home: Path, *, modules: str, http: str) -> list[str]:
+def _command(home: Path, *, modules: str, http: str, workers: int = 1) -> list[str]:
     home.mkdir(parents=True)
     configuration = home / "nginx.conf"
-    configuration.write_text(_FRAME.format(modules=modules, home=home, http=http))
+    configuration.write_text(_FRAME.format(modules=modules, home=home, http=http, workers=workers))
     return ["nginx", "-e", str(home / "start.log"), "-p", str(home), "-c", str(configuration)]

@@ -46,6 +46,18 @@ def show(found: dict[str, Any]) -> None:
     console.print(_aims(found))
 
 
+def show_curve(found: dict[str, Any], title: str) -> None:
+    table = Table(title=f"{title}\nCPU us/request (in brackets: ratio to {peers.BASELINE})", title_justify="left")
+    table.add_column("")
+    for value in found["values"]:
+        table.add_column(f"{value:,}", justify="right")
+    for name, costs in found["cpu_us"].items():
+        ratios = found["ratio"].get(name)
+        cells = [f"{cost:.1f}" + (f" ({ratios[at]:.2f})" if ratios else "") for at, cost in enumerate(costs)]
+        table.add_row(name, *cells, style="bold" if name == peers.GATEWAY else None)
+    Console(width=None if Console().is_terminal else 150, highlight=False).print(table)
+
+
 def _bodies(size: str, found: dict[str, Any]) -> Table:
     medians = found["medians"][size]
     latency = found["latency_ms"].get(size, {})

@@ -16,6 +16,7 @@ import gateway_rules
 import nginx_conf
 import open_loop
 import peers
+import recorded
 import report
 from process_tree import Server, cores, cpu_seconds, free_port, resident_bytes
 from streaming import stream_blob
@@ -160,9 +161,7 @@ class Bench:
 
     def count_records(self) -> None:
         """How many disclosures the gateway's ledger holds: proof that it was on."""
-        files = (self.home / peers.GATEWAY / "state" / "audit").rglob("*")
-        lines = (line for file in files if file.is_file() for line in file.open("rb"))
-        self.recorded = sum(b'"kind":"disclose"' in line for line in lines)
+        self.recorded = recorded.disclosures(self.home / peers.GATEWAY / "state")
 
     def results(self) -> dict[str, object]:
         keys = ("cpu_us", "rate", "rss", "failures")

@@ -12,9 +12,10 @@ INTERVAL = 0.02
 class Watch(threading.Thread):
     """Samples the resident set until stopped."""
 
-    def __init__(self, pid: int) -> None:
+    def __init__(self, pid: int, *, every: float = INTERVAL) -> None:
         super().__init__(daemon=True)
         self.pid = pid
+        self.every = every
         self.samples: list[tuple[float, int]] = []
         self.over = threading.Event()
 
@@ -22,7 +23,7 @@ class Watch(threading.Thread):
         start = time.perf_counter()
         while True:
             self.samples.append((round(time.perf_counter() - start, 3), resident_bytes(self.pid)))
-            if self.over.wait(INTERVAL):
+            if self.over.wait(self.every):
                 return
 
 

@@ -14,7 +14,7 @@ import uvloop
 from gateway.ingress.server import IngressServer
 from gateway.ingress.settings import IngressSettings
 from gateway.ingress.upstream import UpstreamPools
-from gateway.model.limits import DEFAULT_LIMITS
+from gateway.model.limits import DEFAULT_LIMITS, Limits
 from gateway.runtime import telemetry
 from gateway.runtime.gateway import Gateway
 from gateway.runtime.metrics import Metrics
@@ -25,7 +25,7 @@ from gateway.stores.consent import SqliteConsentStore
 from gateway.stores.keyfile import load_keyring
 
 
-async def serve(rules: Path, state: Path, port: int) -> None:
+async def serve(rules: Path, state: Path, port: int, limits: Limits) -> None:
     policy, _ = load_directory(rules)
     keys = load_keyring(state)
     services = Services(
@@ -35,10 +35,10 @@ async def serve(rules: Path, state: Path, port: int) -> None:
         ledger=None,
         metrics=Metrics(),
         log=telemetry.configure("warning"),
-        limits=DEFAULT_LIMITS,
+        limits=limits,
     )
-    pools = UpstreamPools(DEFAULT_LIMITS, {})
-    settings = IngressSettings(listeners=(Listener("127.0.0.1", port),))
+    pools = UpstreamPools(limits, {})
+    settings = IngressSettings(listeners=(Listener("127.0.0.1", port),), limits=limits)
     server = IngressServer(Gateway(policy, services), pools, settings)
     await server.start()
     gc.collect()
@@ -52,4 +52,6 @@ async def serve(rules: Path, state: Path, port: int) -> None:
 
 
 if __name__ == "__main__":
-    uvloop.run(serve(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])))
+    rules, state, port, *connections = sys.argv[1:]
+    given = Limits(connections_per_client=int(connections[0])) if connections else DEFAULT_LIMITS
+    uvloop.run(serve(Path(rules), Path(state), int(port), given))

@@ -1,4 +1,4 @@
-"""What all client connections of one worker share: the caps, the counts, and the sweep of deadlines."""
+"""What all client connections of one worker share: the caps, the counts, the admission, and the sweep of deadlines."""
 
 import asyncio
 from collections import Counter
@@ -6,9 +6,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from gateway.engine.refusals import refusal
+from gateway.ingress.admission import Admission
 from gateway.ingress.respond import refusal_bytes
 from gateway.model.errors import Fault
 from gateway.model.limits import Limits
+from gateway.model.message import Refusal
 from gateway.runtime.gateway import Gateway
 
 if TYPE_CHECKING:
@@ -25,12 +27,11 @@ class Clients:
         self.gateway = gateway
         self.limits = limits
         self.draining = False
-        self.in_flight = 0
+        self.admission = Admission(limits)
         self.connections: set[ClientConnection] = set()
         self._trusts = trusts
+        self._answers: dict[str, Refusal] = {}
         self._by_peer: Counter[str] = Counter()
-        self._quiet = asyncio.Event()
-        self._quiet.set()
         self._empty = asyncio.Event()
         self._empty.set()
         self._timer: asyncio.TimerHandle | None = None
@@ -67,24 +68,9 @@ class Clients:
             if not self._by_peer[connection.peer]:
                 del self._by_peer[connection.peer]
 
-    def enter(self) -> bool:
-        """Count an exchange that begins; False where it is one too many."""
-        if self.in_flight >= self.limits.in_flight:
-            return False
-        if not self.in_flight:
-            self._quiet.clear()
-        self.in_flight += 1
-        return True
-
-    def leave(self) -> None:
-        """Count an exchange that is over."""
-        self.in_flight -= 1
-        if not self.in_flight:
-            self._quiet.set()
-
     async def quiet(self) -> None:
         """Wait until no exchange is under way and every answer has left."""
-        await self._quiet.wait()
+        await self.admission.quiet()
         await self._empty.wait()
 
     async def abort(self) -> None:
@@ -101,10 +87,16 @@ class Clients:
         """A whole answer for a connection that closes after it."""
         return refusal_bytes(self.gateway.refuse(fault), keep_alive=False)
 
-    def turn_away(self, code: str) -> bytes:
-        """A whole answer for a connection that is one too many: counted, but no message to record."""
+    def turn_away(self, code: str, *, keep_alive: bool = False, without_body: bool = False) -> bytes:
+        """A whole answer for a connection or a request that is one too many: counted, but no message to record.
+
+        It costs next to nothing, since it is given when there is least to spare.
+        """
         self.gateway.services.metrics.refusal(code)
-        return refusal_bytes(refusal(code, retry_after=self.limits.retry_after), keep_alive=False)
+        answer = self._answers.get(code)
+        if answer is None:
+            answer = self._answers[code] = refusal(code, retry_after=self.limits.retry_after)
+        return refusal_bytes(answer, keep_alive=keep_alive, without_body=without_body)
 
     def _sweep(self) -> None:
         loop = asyncio.get_running_loop()

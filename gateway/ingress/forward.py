@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator
 from typing import TypeAlias
 
 import msgspec
+from aiohttp.http import HttpVersion11
 from aiohttp.http_parser import RawRequestMessage
 
 from gateway.ingress.clients import Clients
@@ -57,9 +58,9 @@ class Forwarder:
         Whatever happens below ends here as an answer or as a closed connection.
         """
         exchange = _Exchange(self, request)
-        clients = self.clients
-        if not clients.enter():
-            return exchange.fail(Fault("overloaded", Source.GATEWAY, "too many exchanges are under way", close=True))
+        admission = self.clients.admission
+        if not admission.enter() and not await admission.wait():
+            return exchange.turn_away()
         try:
             return await exchange.run()
         except Refused as refused:
@@ -73,7 +74,7 @@ class Forwarder:
             _LOG.exception("exchange failed", exc_info=error)
             return exchange.fail(Fault("internal_error", Source.GATEWAY, "the gateway failed", close=True))
         finally:
-            clients.leave()
+            admission.leave()
             exchange.finish()
 
 
@@ -273,6 +274,23 @@ class _Exchange:
             and not self._forwarder.clients.draining
             and self._connection.served < self._forwarder.limits.keepalive_requests
         )
+
+    def turn_away(self) -> bool:
+        """Ask the client to come back later. Nothing was read of its request, and nothing is made of it now."""
+        message, clients = self._request.message, self._forwarder.clients
+        self._connection.served += 1
+        persists = (
+            (isinstance(message, RepeatedRequest) or (not message.should_close and message.version >= HttpVersion11))
+            and self._connection.served < self._forwarder.limits.keepalive_requests
+            and self._request.payload.is_eof()
+            and not clients.draining
+        )
+        without_body = message.method == "HEAD"
+        try:
+            self._connection.send(clients.turn_away("overloaded", keep_alive=persists, without_body=without_body))
+        except ClientGoneError:
+            return False
+        return persists
 
     def fail(self, cause: Fault | Unreadable | StoreDown) -> bool:
         """Answer a failure."""

@@ -12,6 +12,13 @@ from gateway.runtime.settings import Listener, Tls
 SNI = "gateway_server_name"
 """Attribute of a TLS connection's `SSLObject`: the name that the client asked for, in lower case."""
 
+_ACCEPTS = 16
+"""Connections that one turn of the event loop accepts from a listener.
+
+libuv takes one for each descriptor and turn. Where a turn serves many requests, newcomers would wait in
+the kernel's queue for seconds, so each listener has that many descriptors of its one socket.
+"""
+
 
 def server_context(tls: Tls) -> ssl.SSLContext:
     """TLS 1.2 or newer, ALPN `http/1.1`; with `client_ca` only for clients that it vouches for.
@@ -74,15 +81,16 @@ class ListenerSet:
             context = server_context(listener.tls)
             self._contexts.append((listener.tls, context))
         bound = self._bind(listener, descriptor)
-        self._servers.append(
-            await loop.create_server(
-                factory,
-                sock=bound,
-                ssl=context,
-                backlog=self._backlog,
-                ssl_handshake_timeout=self._handshake_timeout if context else None,
+        for one in (bound, *(bound.dup() for _ in range(_ACCEPTS - 1))):
+            self._servers.append(
+                await loop.create_server(
+                    factory,
+                    sock=one,
+                    ssl=context,
+                    backlog=self._backlog,
+                    ssl_handshake_timeout=self._handshake_timeout if context else None,
+                )
             )
-        )
 
     def _bind(self, listener: Listener, descriptor: int) -> socket.socket:
         if descriptor >= 0:
@@ -99,7 +107,7 @@ class ListenerSet:
     def addresses(self) -> list[tuple[str, int] | str]:
         """Where each listener really listens: host and port, or the socket's path."""
         names = [server.sockets[0].getsockname() for server in self._servers if server.sockets]
-        return [name if isinstance(name, str) else (name[0], name[1]) for name in names]
+        return list(dict.fromkeys(name if isinstance(name, str) else (name[0], name[1]) for name in names))
 
     def reload(self) -> None:
         """Use the certificates that the files hold now for every handshake from here on.

@@ -46,7 +46,7 @@ class IngressServer:
     @property
     def in_flight(self) -> int:
         """Exchanges under way."""
-        return self._clients.in_flight
+        return self._clients.admission.under_way
 
     @property
     def connections(self) -> int:

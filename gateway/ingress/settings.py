@@ -19,5 +19,5 @@ class IngressSettings(msgspec.Struct, frozen=True, kw_only=True):
     limits: Limits = DEFAULT_LIMITS
     forwarding: Forwarding = Forwarding()
     via: str = "privacy-gateway"
-    backlog: int = 1024
+    backlog: int = 4096
     descriptors: tuple[int, ...] = ()

@@ -91,23 +91,19 @@ class UpstreamPool:
                 that cannot be written. What the body's iterator raises passes through.
         """
         self._requests += 1
-        stream: AsyncIterator[bytes] | None = None
-        length = content_length
-        if body is None:
-            start = encode_head(method, target, headers, length=None, chunked=False, upgrade=upgrade)
-        elif isinstance(body, bytes):
-            start = encode_head(method, target, headers, length=len(body), chunked=False, upgrade=upgrade) + body
-        else:
-            stream = body
-            start = encode_head(method, target, headers, length=length, chunked=length is None, upgrade=upgrade)
+        stream = None if body is None or isinstance(body, bytes) else body
+        length = len(body) if isinstance(body, bytes) else None if stream is None else content_length
+        chunked = stream is not None and length is None
+        start = encode_head(method, target, headers, length=length, chunked=chunked, upgrade=upgrade)
+        if isinstance(body, bytes):
+            start += body
         fresh = False
         try:
             while True:
                 connection = None if fresh else self._take_idle()
                 if connection is None:
                     connection = await self._acquire(fresh=fresh)
-                if still is not None:
-                    self._check(still, connection)
+                self._check(still, connection)
                 waiter = connection.send(start, is_head=method == "HEAD", strict=strict_singletons, upgrade=upgrade)
                 if stream is not None:
                     connection.send_body(stream, length)
@@ -125,8 +121,8 @@ class UpstreamPool:
             self._faults += 1
             raise
 
-    def _check(self, still: Callable[[], bool], connection: UpstreamConnection) -> None:
-        if not still():
+    def _check(self, still: Callable[[], bool] | None, connection: UpstreamConnection) -> None:
+        if still is not None and not still():
             self.take_back(connection)
             raise Fault("consent_changed", Source.GATEWAY, "consent changed while the request waited")
 

@@ -1,7 +1,5 @@
 """Caps and counts over all connections."""
 
-import asyncio
-
 import pytest
 
 from gateway.ingress.clients import Clients
@@ -52,17 +50,6 @@ async def test_trusted_peers_and_unix_sockets_have_no_cap_of_their_own():
             assert under.admit(connection) is None
             assert connection.trusted == bool(peer)
     under._timer.cancel()
-
-
-async def test_exchanges_are_capped_and_awaited():
-    under = clients(in_flight=1)
-    assert under.enter()
-    assert not under.enter()
-    waiting = asyncio.create_task(under.quiet())
-    await asyncio.sleep(0)
-    assert not waiting.done()
-    under.leave()
-    await waiting
 
 
 async def test_the_sweep_looks_at_every_connection_and_stops_when_none_is_left():

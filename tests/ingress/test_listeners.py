@@ -8,6 +8,7 @@ import socket
 import ssl
 
 import pytest
+import uvloop
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -178,6 +179,25 @@ async def test_an_inherited_socket_is_used():
     assert listeners.addresses == [inherited.getsockname()]
     listeners.close()
     inherited.close()
+
+
+def test_a_turn_of_the_loop_takes_many_connections():
+    async def turns_until_all_are_taken(number):
+        taken = []
+        listeners = ListenerSet((Listener("127.0.0.1", 0),), number)
+        await listeners.open(lambda: taken.append(1) or asyncio.Protocol())
+        (address,) = listeners.addresses
+        clients = [socket.create_connection(address) for _ in range(number)]
+        turns = 0
+        while len(taken) < number:
+            turns += 1
+            await asyncio.sleep(0)
+        listeners.close()
+        for client in clients:
+            client.close()
+        return turns
+
+    assert uvloop.run(turns_until_all_are_taken(64)) < 16
 
 
 async def test_ipv6():

@@ -206,14 +206,43 @@ async def test_exchanges_over_the_cap_are_told_so():
         await release.wait()
         writer.write(OK)
 
-    async with data_port(slow, in_flight=1) as port:
+    async with data_port(slow, in_flight=1, queue_time=0.05) as port:
         first = await port.connect()
         await first.send(GET % 1)
         await port.settle(lambda: port.upstream.requests)
-        answer = await port.ask(GET % 2)
+        late = await port.connect()
+        await late.send(GET % 2)
+        answer = await late.answer()
         assert (answer.status, answer.code, answer.all(b"retry-after")) == (503, "overloaded", [b"1"])
+        assert answer.all(b"content-type") == [b"application/problem+json"]
+        assert answer.all(b"connection") == []
+        with_body = await port.ask(POST)
+        assert (with_body.status, with_body.all(b"connection")) == (503, [b"close"])
+        old = await port.ask((GET % 3).replace(b"HTTP/1.1", b"HTTP/1.0"))
+        assert (old.status, old.all(b"connection")) == (503, [b"close"])
+        assert port.gateway.services.metrics.snapshot().refusals == {"overloaded": 3}
         release.set()
         assert (await first.answer()).status == 200
+        await late.send(GET % 4)
+        assert (await late.answer()).status == 200
+        assert len(port.upstream.requests) == 2
+
+
+async def test_an_exchange_that_waited_in_time_is_served():
+    release = asyncio.Event()
+
+    async def slow(server, reader, writer):
+        await server.read_request(reader)
+        await release.wait()
+        writer.write(OK)
+
+    async with data_port(slow, in_flight=1, queue_time=10.0) as port:
+        clients = [await port.connect() for _ in range(3)]
+        for client in clients:
+            await client.send(GET % 1)
+        await port.settle(lambda: port.upstream.requests)
+        release.set()
+        assert [(await client.answer()).status for client in clients] == [200] * 3
 
 
 async def test_a_client_that_leaves_takes_its_upstream_request_along():
