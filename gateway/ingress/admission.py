@@ -19,7 +19,7 @@ from gateway.model.limits import Limits
 _BEGIN = 32
 _REFUSE = 8
 _LOOK_EVERY = 0.05
-_UNDER_OVERLOAD = 0.1  # of `queue_time`
+_UNDER_OVERLOAD = 0.5  # of `queue_time`
 
 Place = tuple[float, "asyncio.Future[bool]"]
 

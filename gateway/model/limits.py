@@ -41,7 +41,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     upstream_pool_idle: float = 15.0
     upstream_pool_size: int = 100  # connections per upstream and worker
     in_flight: int = 1000
-    queue_time: float = 0.5  # a burst is served late; where the line lasts longer than this, a tenth of it
+    queue_time: float = 0.5  # a burst is served late; where the line lasts longer than this, half of it
     connections: int = 10_000
     connections_per_client: int = 100
     websocket_idle_timeout: float = 120.0
