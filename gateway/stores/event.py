@@ -104,7 +104,11 @@ class ServedNotice(msgspec.Struct, frozen=True, kw_only=True):
 
 def new_event_id(at: int) -> str:
     """A ULID: 48 bits of milliseconds of `at` (microseconds since the epoch) and 80 random bits."""
-    number = (at // 1000) << 80 | secrets.randbits(80)
+    return id_of_number((at // 1000) << 80 | secrets.randbits(80))
+
+
+def id_of_number(number: int) -> str:
+    """The ULID of 128 bits, as of a UUID."""
     return "".join(_CROCKFORD[number >> shift & 31] for shift in range(125, -1, -5))
 
 
