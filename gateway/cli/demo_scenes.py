@@ -108,6 +108,8 @@ class Director:
             decide(state, store, event)
         finally:
             store.close()
+        # Its own record belongs to no scene.
+        self._note_records()
 
     async def _scene(self, title: str, call: Call) -> Scene:
         stage = self._stage
