@@ -102,6 +102,17 @@ def test_other_evidence_is_recorded_and_names_nobody(run, state):
     assert len(history(state)) == 1
 
 
+def test_the_ledger_shows_what_was_decided(run, state, capsys):
+    run("grant", "--purpose", "ads.mail", "--recipient", "mailer")
+    run("withdraw", "--purpose", "ads")
+    for arguments in (["--subject", "ann@shop.example"], ["--kind", "consent"], ["--purpose", "ads"]):
+        with pytest.raises(SystemExit):
+            main(["audit", "search", "--state", str(state), *arguments])
+        printed = capsys.readouterr().out
+        assert "withdrawn ads" in printed
+        assert ("given ads.mail" in printed) == (arguments[0] != "--purpose")
+
+
 @pytest.mark.parametrize(
     ("before", "renews"),
     [

@@ -209,6 +209,23 @@ def test_diff_tells_consent_states_apart(folder, tmp_path):
     assert {"consent given, Sec-GPC", "consent withdrawn", "no person"} <= facts
 
 
+def test_diff_tells_consent_for_one_recipient_from_consent_for_any(folder, tmp_path):
+    newer, newest = tmp_path / "newer", tmp_path / "newest"
+    text = (folder / "shop.yaml").read_text()
+    narrower = text.replace("ads: {basis: consent", "ads: {consent_scope: recipient, basis: consent")
+    assert narrower != text
+    for directory, rules in ((newer, narrower), (newest, narrower.replace("otherwise: drop", "otherwise: blank"))):
+        directory.mkdir()
+        (directory / "shop.yaml").write_text(rules)
+
+    (change,) = json.loads(cli("diff", folder, newer, "--json", check=False).stdout)["changes"]
+    assert set(change["facts"]) == {"consent given", "consent renewed", "consent expired"}
+    (change, *_) = json.loads(cli("diff", newer, newest, "--json", check=False).stdout)["changes"]
+    assert "consent given" in change["facts"]
+    assert "consent given for shop alone" not in change["facts"]
+    assert "consent expired for shop alone" in change["facts"]
+
+
 def test_diff_of_equal_rules_is_silent_success(folder):
     result = cli("diff", folder, folder)
 

@@ -8,9 +8,10 @@ import pytest
 from people import handle_of
 
 from gateway.audit.commit import GroupWriter
+from gateway.audit.index import Index
 from gateway.audit.operator_log import OperatorLog, operator_records
 from gateway.audit.reading import slots_of
-from gateway.audit.search import Query, search
+from gateway.audit.search import Query, Scan
 from gateway.audit.verify import verify_directory
 from gateway.model.errors import StoreDown
 from gateway.model.words import Assurance, ConsentStatus, Kind, Posture
@@ -109,11 +110,18 @@ def test_records_are_found_by_subject_and_purpose(state, store, ann):
     for subject, purpose in ((ann, "ads"), (ann, "analytics"), (bob, "ads")):
         decide(state, store, event(subject, S.GIVEN, purpose=purpose))
 
-    def found(**query):
-        return [(entry.record["subject"], entry.record["purpose"]) for entry in search(slots_of(state), Query(**query))]
+    with Index.open(state / "audit") as index:
+        for finder in (Scan(slots_of(state)), index):
 
-    assert found(subject=ann) == [(ann, "analytics"), (ann, "ads")]
-    assert found(kind="consent", purpose="ads") == [(bob, "ads"), (ann, "ads")]
+            def found(finder=finder, **query):
+                entries = finder.search(Query(**query))
+                return [(entry.record["subject"], entry.record["purpose"]) for entry in entries]
+
+            assert found(subject=ann) == [(ann, "analytics"), (ann, "ads")]
+            assert found(kind="consent", purpose="ads") == [(bob, "ads"), (ann, "ads")]
+            assert found(purpose="ads", subject=ann, recipient="*") == [(ann, "ads")]
+            assert found(purpose="ad") == found(purpose="ads", data_class="contact.email") == []
+            assert finder.count(Query(kind="consent"), "purpose").values == {"ads": 2, "analytics": 1}
 
 
 @pytest.mark.parametrize("status", WIDENING)
