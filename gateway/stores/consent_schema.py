@@ -104,8 +104,7 @@ LATEST = (
     f"(SELECT purpose, recipient, {_OF_RESTRICTION} AS lies_over, max(at) AS at FROM consent_event "
     "WHERE subject = ?1 GROUP BY purpose, recipient, lies_over) last "
     "CROSS JOIN consent_event e "
-    "ON e.subject = ?1 AND e.purpose = last.purpose AND e.recipient = last.recipient AND e.at = last.at "
-    f"AND (e.{_OF_RESTRICTION}) = last.lies_over"
+    "ON e.subject = ?1 AND e.purpose = last.purpose AND e.recipient = last.recipient AND e.at = last.at"
 )
 
 SERVE = f"INSERT INTO notice_served ({', '.join(NOTICE_COLUMNS)}) VALUES ({', '.join('?' * len(NOTICE_COLUMNS))})"

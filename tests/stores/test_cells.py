@@ -41,6 +41,14 @@ def test_json_is_read_as_it_was_written(rows, lines, indent, ascii_only):
     assert problems.found == []
 
 
+def test_places_are_right_below_a_cell_of_several_lines():
+    problems = Problems("a.csv")
+    rows = list(read_csv('id,subject,at\n1,"a\nb\n""c",x\n2,,y\n', COLUMNS, problems))
+
+    assert [cell[1:] for row in rows for cell in row.cells.values()] == [(2, 1), (2, 3), (4, 6), (5, 1), (5, 3), (5, 4)]
+    assert rows[0].cells["subject"].text == 'a\nb\n"c'
+
+
 @pytest.mark.parametrize("read", [read_csv, read_json])
 @given(text=st.text(st.sampled_from('[]{}:,"\\ \n\rat0null'), max_size=40))
 def test_whatever_is_read_places_lie_in_the_text(read, text):
