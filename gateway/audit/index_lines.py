@@ -38,6 +38,7 @@ class _Line(msgspec.Struct):
     route: str | None = None
     direction: str | None = None
     reason: str | None = None
+    purpose: str | None = None
     fields: msgspec.Raw = msgspec.Raw(b"null")
 
 
@@ -55,7 +56,7 @@ class Forms:
         self._memo: dict[tuple[object, ...], int] = {}
 
     def of(self, line: _Line) -> int:
-        key = (line.kind, line.route, line.recipient, line.direction, line.reason, bytes(line.fields))
+        key = (line.kind, line.route, line.recipient, line.direction, line.reason, line.purpose, bytes(line.fields))
         found = self._memo.get(key)
         if found is None:
             if len(self._memo) >= MEMO:
@@ -145,12 +146,13 @@ def _lenient(raw: bytes) -> _Line:
 
 
 def _form(line: _Line) -> bytes:
-    """The form as JSON: keys as in a record, each different field once."""
+    """The form as JSON: keys as in a record, each different field once; a purpose without fields as one."""
     try:
         fields = msgspec.json.decode(line.fields, type=list[dict[str, Any]] | None) or []
     except msgspec.ValidationError:
         raise unreadable() from None
-    seen = {_Field(*(_text(field.get(key)) for key in ("class", "purpose", "reason"))) for field in fields}
+    own = [{"purpose": line.purpose}] if line.purpose else []
+    seen = {_Field(*(_text(field.get(key)) for key in ("class", "purpose", "reason"))) for field in fields or own}
     words = {key: getattr(line, key) for key in ("kind", "route", "recipient", "direction", "reason")}
     said = {key: value for key, value in words.items() if value is not None}
     return msgspec.json.encode(said | {"fields": sorted(seen)}, order="sorted")
@@ -160,5 +162,5 @@ def _text(value: object) -> str:
     return value if isinstance(value, str) else ""
 
 
-_WORDS = ("subject", "request", "recipient", "route", "direction", "reason")
+_WORDS = ("subject", "request", "recipient", "route", "direction", "reason", "purpose")
 _lines = msgspec.json.Decoder(_Line)

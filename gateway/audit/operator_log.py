@@ -1,4 +1,5 @@
-"""The log of what commands do (slot `operator`): why a segment's body is gone, whose key was destroyed.
+"""The log of what commands do (slot `operator`): why a segment's body is gone, whose key was destroyed, who decided
+what.
 
 An ordinary log, open only as long as a command has something to write. It is never pruned: it is what
 everything that is missing elsewhere is judged by.
@@ -22,6 +23,8 @@ from gateway.model.words import Kind
 OPERATOR = "operator"
 PATIENCE = 10.0
 """Seconds that a command waits for another one that is writing this log."""
+_GROUP = 500
+"""Records under one checkpoint; readers of a repeated group look this far and not much further."""
 
 
 class OperatorLog:
@@ -43,10 +46,13 @@ class OperatorLog:
     def append(self, records: Iterable[Mapping[str, object]]) -> None:
         """Write these records, without `index`, `time` and `version`; durable and the log closed when this returns.
 
+        Where it raises, the first of many may be durable.
+
         Raises:
             StoreDown: AUDIT_UNAVAILABLE; another command is writing, or the log cannot be written or was changed.
         """
         lines = [_cut(record) for record in records]
+        groups = [lines[first : first + _GROUP] for first in range(0, len(lines), _GROUP)]
         self._wait()
         lock, writer = open_slot(
             self._directory,
@@ -58,7 +64,8 @@ class OperatorLog:
             segment_seconds=3600,
         )
         try:
-            writer.append(lines)
+            for group in groups:
+                writer.append(group)
             writer.close()
         except OSError as error:
             writer.abandon()

@@ -127,8 +127,12 @@ def _word(value: object) -> str:
 
 
 def _fields(record: Mapping[str, Any], query: Query) -> Iterator[Mapping[str, Any]]:
-    """Class, purpose and reason have to meet in one field; a reason may also be the record's own."""
-    for field in record.get("fields") or ():
+    """Class, purpose and reason have to meet in one field; a reason may also be the record's own.
+
+    A record of consent has no fields and a purpose of its own.
+    """
+    own = [{"purpose": record["purpose"]}] if record.get("purpose") else ()
+    for field in record.get("fields") or own:
         if (
             _is_class(_word(field.get("class")), query.data_class)
             and query.purpose in ("", field.get("purpose"))

@@ -40,18 +40,26 @@ _Value = Scalar | UnsetType
 
 
 class _Line(msgspec.Struct, forbid_unknown_fields=True, gc=False):
-    """The keys of traffic and of a checkpoint, in the order in which they are written: by their bytes."""
+    """The keys of traffic, of consent and of a checkpoint, in the order in which they are written: by their bytes."""
 
+    assurance: _Value = UNSET
+    at: _Value = UNSET
+    by: _Value = UNSET
     caller: _Value = UNSET
     consent: Scalar | list[str] | UnsetType = UNSET
     counts: dict[str, Integer] | UnsetType | None = UNSET
     direction: _Value = UNSET
+    event: _Value = UNSET
     fields: msgspec.Raw | UnsetType = UNSET
     index: Integer | UnsetType = UNSET
     kind: Kind | UnsetType = UNSET
     method: _Value = UNSET
     mode: _Value = UNSET
+    notice: _Value = UNSET
+    notice_digest: _Value = UNSET
+    notice_version: _Value = UNSET
     policy: _Value = UNSET
+    purpose: _Value = UNSET
     reason: _Value = UNSET
     recipient: _Value = UNSET
     records: _Value = UNSET
@@ -64,6 +72,7 @@ class _Line(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     status: _Value = UNSET
     subject: _Value = UNSET
     time: str | UnsetType = UNSET
+    valid_until: _Value = UNSET
     version: Literal[1] | UnsetType = UNSET
 
 

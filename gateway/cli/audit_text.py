@@ -6,14 +6,17 @@ from rich.text import Text
 from gateway.audit.reading import Entry, Head
 from gateway.audit.verify_report import Finding, LogReport, Report, Verdict
 from gateway.cli.output import console, printable
+from gateway.model.words import Kind
 
 
 def cells(entry: Entry) -> list[str]:
     record = entry.record
+    kind = record.get("kind")
     fields = record.get("fields") or []
     what = ", ".join(f"{field.get('action')} {field.get('class')} ({field.get('reason')})" for field in fields)
     middle = [str(record.get(key) or "") for key in ("kind", "route", "recipient", "subject")]
-    what = what or str(record.get("reason") or "")
+    decided = " ".join(filter(None, (record.get("status"), record.get("purpose")))) if kind == Kind.CONSENT else ""
+    what = what or decided or str(record.get("reason") or "")
     return [record.get("time", ""), entry.slot, str(entry.index), *middle, what, str(record.get("request") or "")]
 
 

@@ -12,8 +12,9 @@ from gateway.audit.reading import Entry, slots_of
 from gateway.audit.search import Query, search
 from gateway.cli.demo_stage import Stage
 from gateway.model.words import ConsentStatus
+from gateway.runtime.consents import decide
 from gateway.runtime.erasure import open_subjects
-from gateway.stores.consent import SqliteConsentStore
+from gateway.stores.consent import CONSENTS, SqliteConsentStore
 from gateway.stores.event import ConsentEvent, new_event_id, now_microseconds
 from gateway.stores.fold import moment_after
 from gateway.stores.keyfile import load_keyring
@@ -98,14 +99,17 @@ class Director:
             subject = people.handle(ADA)
         finally:
             people.close()
-        store = SqliteConsentStore(state / "consent.sqlite")
+        store = SqliteConsentStore(state / CONSENTS)
         try:
             at = moment_after(store.history(subject), now_microseconds())
-            store.append(
-                ConsentEvent(id=new_event_id(at), subject=subject, purpose=purpose, status=status, at=at, method="demo")
+            event = ConsentEvent(
+                id=new_event_id(at), subject=subject, purpose=purpose, status=status, at=at, method="demo"
             )
+            decide(state, store, event)
         finally:
             store.close()
+        # Its own record belongs to no scene.
+        self._note_records()
 
     async def _scene(self, title: str, call: Call) -> Scene:
         stage = self._stage

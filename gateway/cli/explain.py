@@ -15,7 +15,7 @@ from gateway.engine.record import PART_ORDER
 from gateway.engine.step import Refuse, Send
 from gateway.engine.trial import GivenFacts, Trial, step_record, steps_of, try_exchange
 from gateway.model.action import action_name
-from gateway.model.words import ConsentStatus, Direction
+from gateway.model.words import STANDINGS, ConsentStatus, Direction
 from gateway.policy.policy import FieldRule
 
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
@@ -68,7 +68,7 @@ def command(
 def _consent(text: str) -> tuple[str, str, ConsentStatus]:
     scope, equals, status = text.partition("=")
     purpose, _, recipient = scope.partition("@")
-    known = [each.value for each in ConsentStatus]
+    known = [each.value for each in STANDINGS]
     if not equals or status not in known:
         raise click.UsageError(f"write --consent PURPOSE=STATUS with a status of: {', '.join(known)}")
     return purpose, recipient or "*", ConsentStatus(status)

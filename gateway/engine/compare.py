@@ -7,12 +7,13 @@ import msgspec
 
 from gateway.model.action import action_name
 from gateway.model.facts import UNKNOWN_SUBJECT, Consent, Facts, SubjectState
-from gateway.model.words import ConsentStatus, Direction, Part
+from gateway.model.words import STANDINGS, ConsentScope, ConsentStatus, Direction, Part
 from gateway.policy.decide import Verdict, recipient_of, standing, verdict
 from gateway.policy.policy import FieldRule, Policy, Recipient, Route
 
+_ANY_RECIPIENT = "*"
 _PERSON = "s1.AAAAAAAAAAAAAAAAAAAAAA"
-_STANDINGS: tuple[ConsentStatus | None, ...] = (None, *ConsentStatus)
+_STANDINGS: tuple[ConsentStatus | None, ...] = (None, *STANDINGS)
 """None: no person could be resolved; UNKNOWN: a person who has not answered."""
 
 
@@ -71,26 +72,39 @@ def _section_changes(
     for address in dict.fromkeys([*old_rules, *new_rules]):
         grouped: dict[tuple[str, str], list[str]] = {}
         rules = (old_rules.get(address), new_rules.get(address))
-        for facts, text in _all_facts({rule.purpose for rule in rules if rule is not None}, now):
+        purposes = {rule.purpose for rule in rules if rule is not None}
+        scopes = {_ANY_RECIPIENT: ""}
+        if any(_asks_for_recipient(policy, name) for policy in (old, new) for name in purposes):
+            names = (recipient_of(old, before, direction).name, recipient_of(new, after, direction).name)
+            scopes |= {name: f" for {name} alone" for name in names}
+        known = list(_all_facts(purposes, scopes, now))
+        for facts, text in known:
             was = _verdict_text(old, before, direction, old_rules.get(address), facts)
             now_is = _verdict_text(new, after, direction, new_rules.get(address), facts)
             if was != now_is:
                 grouped.setdefault((was, now_is), []).append(text)
         for (was, now_is), texts in grouped.items():
-            every = len(texts) == len(_STANDINGS) * 2
+            every = len(texts) == len(known)
             yield Change(before.name, direction, address, was, now_is, () if every else tuple(texts))
 
 
-def _all_facts(purposes: Iterable[str], now: float) -> Iterable[tuple[Facts, str]]:
+def _asks_for_recipient(policy: Policy, purpose: str) -> bool:
+    declared = policy.purposes.get(purpose)
+    return declared is not None and declared.consent_scope is ConsentScope.RECIPIENT
+
+
+def _all_facts(purposes: Iterable[str], scopes: Mapping[str, str], now: float) -> Iterable[tuple[Facts, str]]:
+    """Each state of consent and signal, and its name; `scopes` are the recipients that a consent may be for."""
     for status, gpc in product(_STANDINGS, (False, True)):
-        text = ("no person" if status is None else f"consent {status}") + (", Sec-GPC" if gpc else "")
+        signal = ", Sec-GPC" if gpc else ""
         if status is None:
-            yield Facts(now=now, gpc=gpc), text
-            continue
-        state = UNKNOWN_SUBJECT
-        if status is not ConsentStatus.UNKNOWN:
-            state = SubjectState({(name, "*"): Consent(name, "*", status, "") for name in purposes})
-        yield Facts(now=now, subject=_PERSON, state=state, gpc=gpc), text
+            yield Facts(now=now, gpc=gpc), "no person" + signal
+        elif status is ConsentStatus.UNKNOWN:
+            yield Facts(now=now, subject=_PERSON, state=UNKNOWN_SUBJECT, gpc=gpc), f"consent {status}{signal}"
+        else:
+            for scope, named in scopes.items():
+                state = SubjectState({(name, scope): Consent(name, scope, status, "") for name in purposes})
+                yield Facts(now=now, subject=_PERSON, state=state, gpc=gpc), f"consent {status}{named}{signal}"
 
 
 def _verdict_text(policy: Policy, route: Route, direction: Direction, rule: FieldRule | None, facts: Facts) -> str:

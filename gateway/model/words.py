@@ -120,13 +120,61 @@ class Kind(StrEnum):
     HEADS = "heads"
 
 
+class ConsentScope(StrEnum):
+    """Whose consent counts for a purpose: one for any recipient too, or only one for the very recipient."""
+
+    ANY = "any"
+    RECIPIENT = "recipient"
+
+
+class Assurance(StrEnum):
+    """How sure it was who the person is: the levels of Regulation (EU) 910/2014, Art. 8, and that nobody checked."""
+
+    NONE = "none"
+    LOW = "low"
+    SUBSTANTIAL = "substantial"
+    HIGH = "high"
+
+
 class ConsentStatus(StrEnum):
-    """Standing of one person towards one purpose, after the events are folded."""
+    """Standing of one person towards one purpose, after the events are folded.
+
+    `revoked` is consent that the controller ended, `invalidated` one that is found never to have been
+    valid. `unrestricted` ends a restriction; it is an event, and no standing.
+    """
 
     UNKNOWN = "unknown"
     GIVEN = "given"
+    RENEWED = "renewed"
     REFUSED = "refused"
     WITHDRAWN = "withdrawn"
+    REVOKED = "revoked"
+    INVALIDATED = "invalidated"
     EXPIRED = "expired"
     OBJECTED = "objected"
     RESTRICTED = "restricted"
+    UNRESTRICTED = "unrestricted"
+
+    @property
+    def allows(self) -> bool:
+        return self in (ConsentStatus.GIVEN, ConsentStatus.RENEWED)
+
+    @property
+    def narrows(self) -> bool:
+        """Whether after such an event no more may happen than before it; it then counts without delay."""
+        return self in _NARROWING
+
+
+STANDINGS = tuple(status for status in ConsentStatus if status is not ConsentStatus.UNRESTRICTED)
+"""What a person's standing can be; the lifting of a restriction leaves the one that was below it."""
+
+_NARROWING = frozenset(
+    {
+        ConsentStatus.REFUSED,
+        ConsentStatus.WITHDRAWN,
+        ConsentStatus.REVOKED,
+        ConsentStatus.INVALIDATED,
+        ConsentStatus.OBJECTED,
+        ConsentStatus.RESTRICTED,
+    }
+)

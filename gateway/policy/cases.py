@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 import msgspec
 
 from gateway.model.errors import ConfigError
-from gateway.model.words import ConsentStatus
+from gateway.model.words import STANDINGS, ConsentStatus
 from gateway.policy.policy import Place
 from gateway.policy.report import Report, closest
 from gateway.policy.source import Mapping, Node, Refused, Scalar, Sequence, read_source
@@ -180,7 +180,7 @@ class _Reader:
         )
 
     def _status(self, node: Node) -> ConsentStatus:
-        known = [status.value for status in ConsentStatus]
+        known = [status.value for status in STANDINGS]
         text = self._text(node)
         if text in known:
             return ConsentStatus(text)

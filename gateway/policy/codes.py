@@ -70,6 +70,7 @@ _WARNINGS = {
     "PG409": "a sale or sharing of data cannot rest on this basis",
     "PG410": "a processor without a contract",
     "PG411": "no file names the controller, so a refusal cannot tell a person whom to ask",
+    "PG412": "a scope of consent for a purpose that rests on another basis",
 }
 
 CODES = MappingProxyType(

@@ -2,6 +2,7 @@
 
 The order is fixed (DESIGN section 6): restriction > withdrawal or refusal > objection > GPC >
 consent for this recipient > consent for any recipient > declared non-consent basis > deny.
+Under `consent_scope: recipient` consent for any recipient counts for none.
 A denial of a parent purpose counts for its children; a grant never does.
 """
 
@@ -11,7 +12,7 @@ import msgspec
 
 from gateway.model.action import Action
 from gateway.model.facts import Consent, Facts
-from gateway.model.words import Basis, ConsentStatus, Direction, Reason, Role
+from gateway.model.words import Basis, ConsentScope, ConsentStatus, Direction, Reason, Role
 from gateway.policy.policy import CALLER, FieldRule, Policy, Purpose, Recipient, Route
 
 ANY = "*"
@@ -19,7 +20,9 @@ ANY = "*"
 _DENIALS: tuple[tuple[ConsentStatus, Reason], ...] = (
     (ConsentStatus.RESTRICTED, Reason.RESTRICTED),
     (ConsentStatus.WITHDRAWN, Reason.WITHDRAWN),
+    (ConsentStatus.REVOKED, Reason.WITHDRAWN),
     (ConsentStatus.REFUSED, Reason.NO_CONSENT),
+    (ConsentStatus.INVALIDATED, Reason.NO_CONSENT),
     (ConsentStatus.OBJECTED, Reason.OBJECTED),
 )
 
@@ -59,7 +62,7 @@ def standing(purpose: Purpose, recipient: str, facts: Facts) -> Standing:
         return Standing(Reason.LISTED)
     if facts.subject is None:
         return Standing(Reason.UNRESOLVED_SUBJECT)
-    return _consented(purpose.name, recipient, facts)
+    return _consented(purpose, recipient, facts)
 
 
 def _concerning(purpose: str, recipient: str, consents: Mapping[tuple[str, str], Consent]) -> list[Consent]:
@@ -71,17 +74,17 @@ def _concerning(purpose: str, recipient: str, consents: Mapping[tuple[str, str],
     return [consents[key] for key in keys if key in consents]
 
 
-def _consented(purpose: str, recipient: str, facts: Facts) -> Standing:
+def _consented(purpose: Purpose, recipient: str, facts: Facts) -> Standing:
     expired: Standing | None = None
-    for scope in (recipient, ANY):
-        consent = facts.state.consents.get((purpose, scope))
+    for scope in (recipient,) if purpose.consent_scope is ConsentScope.RECIPIENT else (recipient, ANY):
+        consent = facts.state.consents.get((purpose.name, scope))
         if consent is None:
             continue
         if consent.status is ConsentStatus.EXPIRED or (
             consent.valid_until is not None and consent.valid_until <= facts.now
         ):
             expired = expired or Standing(Reason.EXPIRED_CONSENT, consent.event)
-        elif consent.status is ConsentStatus.GIVEN:
+        elif consent.status.allows:
             return Standing(Reason.LISTED, consent.event)
     return expired or Standing(Reason.NO_CONSENT)
 

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from gateway.model.words import Basis, Posture, Role
+from gateway.model.words import Basis, ConsentScope, Posture, Role
 from gateway.policy import schema
 from gateway.policy.pattern import PatternError, parse_host
 from gateway.policy.policy import Contract, Place, Purpose, Recipient
@@ -70,8 +70,13 @@ def read_purposes(reader: Reader, node: Node, into: Declarations) -> None:
         basis = _read(keys, "basis", lambda found: reader.word(found, Basis, "basis"))
         title = _read(keys, "title", lambda found: reader.text(found, "'title'"))
         sale = _read(keys, "sale_or_share", lambda found: reader.flag(found, "'sale_or_share'"))
+        scope = _read(keys, "consent_scope", lambda found: reader.word(found, ConsentScope, "consent_scope"))
+        if "consent_scope" in keys:
+            into.places["consent_scope", key.text] = place_of(keys["consent_scope"])
         # A purpose whose basis cannot be read stays known, so that its uses are not called undeclared.
-        into.purposes[key.text] = Purpose(key.text, basis or Basis.CONSENT, title or "", sale or False)
+        into.purposes[key.text] = Purpose(
+            key.text, basis or Basis.CONSENT, title or "", sale or False, scope or ConsentScope.ANY
+        )
 
 
 def read_recipients(reader: Reader, node: Node, into: Declarations) -> None:

@@ -53,6 +53,9 @@ def _lint_bases(known: Declarations, report: Report) -> None:
             message = f"the law of {jurisdiction} knows no legitimate interest, on which '{purpose.name}' rests"
             report.add("PG408", place, message, "ask for consent, or name another basis")
         _lint_sale(purpose, place, report)
+        if not purpose.basis.needs_consent and ("consent_scope", purpose.name) in known.places:
+            message = f"'{purpose.name}' rests on {purpose.basis}, so nobody is asked for consent to it"
+            report.add("PG412", known.places["consent_scope", purpose.name], message, "leave 'consent_scope' out")
 
 
 def _lint_sale(purpose: Purpose, place: Place, report: Report) -> None:

@@ -12,7 +12,7 @@ import msgspec
 
 from gateway.model.action import Action
 from gateway.model.address import Address
-from gateway.model.words import Basis, Direction, Mode, Part, Posture, Rest, Role
+from gateway.model.words import Basis, ConsentScope, Direction, Mode, Part, Posture, Rest, Role
 
 if TYPE_CHECKING:
     from gateway.policy.router import Router
@@ -30,10 +30,13 @@ class Place(msgspec.Struct, frozen=True):
 
 
 class Purpose(msgspec.Struct, frozen=True):
+    """`consent_scope` says whether consent for any recipient counts, or only one for the very recipient."""
+
     name: str
     basis: Basis
     title: str = ""
     sale_or_share: bool = False
+    consent_scope: ConsentScope = ConsentScope.ANY
 
 
 class Contract(msgspec.Struct, frozen=True):

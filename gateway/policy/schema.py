@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from gateway.model.action import LATER_ACTIONS, Generalisation
-from gateway.model.words import Basis, Mode, Part, Posture, Rest, Role
+from gateway.model.words import Basis, ConsentScope, Mode, Part, Posture, Rest, Role
 
 
 class Key(msgspec.Struct, frozen=True):
@@ -107,6 +107,11 @@ PURPOSE = Shape(
         Key("basis", _words(list(Basis)), "Why the processing is lawful.", required=True),
         Key("title", _TEXT, "The purpose in the words that a person is asked with."),
         Key("sale_or_share", {"type": "boolean"}, "Whether Global Privacy Control opts out of it (default: false)."),
+        Key(
+            "consent_scope",
+            _words(list(ConsentScope)),
+            "`any` (default), or `recipient`: only consent for the very recipient counts.",
+        ),
     ),
 )
 RECIPIENT = Shape(

@@ -13,13 +13,14 @@ from gateway.model.errors import StoreDown
 from gateway.model.limits import Limits
 from gateway.model.words import Kind
 from gateway.policy.policy import Policy
+from gateway.runtime.consents import complete
 from gateway.runtime.erasure import open_subjects
 from gateway.runtime.metrics import Metrics
 from gateway.runtime.moments import Moments
 from gateway.runtime.open_ledger import open_ledger
 from gateway.runtime.people import People
 from gateway.runtime.settings_ledger import LedgerSettings
-from gateway.stores.consent import SqliteConsentStore
+from gateway.stores.consent import CONSENTS, SqliteConsentStore
 from gateway.stores.keyfile import load_keyring
 from gateway.stores.ports import ConsentStore
 from gateway.stores.subjects import SUBJECTS, SqliteSubjectStore
@@ -81,11 +82,13 @@ class Services:
         with ExitStack() as stack:
             people = open_people(state, keys)
             stack.callback(people.close)
-            consent = SqliteConsentStore(state / "consent.sqlite")
+            consent = SqliteConsentStore(state / CONSENTS)
             stack.callback(consent.close)
             if met_nobody and not consent.is_empty():
                 log.warning("what people decided before matches nobody: subjects.sqlite is new or lost")
             opened = open_ledger(state, slot, origin=origin, settings=ledger, timeout=limits.audit_timeout)
+            # Its key gives the operators' log its name.
+            _complete_consents(state, consent, log)
             stack.pop_all()
         return cls(
             keys=keys,
@@ -155,6 +158,17 @@ class Services:
                 await self.record_counts()
             finally:
                 await self.ledger.close()
+
+
+def _complete_consents(state: Path, consent: SqliteConsentStore, log: Any) -> None:
+    """Nothing that widens counts before its record, so a gateway can run with some still owed."""
+    try:
+        completed = complete(state, consent)
+    except StoreDown as error:
+        log.error("consent events wait for their records", cause=error)  # noqa: TRY400 - no traceback, so no text of others
+        return
+    if completed:
+        log.info("consent events recorded that were owed to the ledger", count=completed)
 
 
 def open_people(state: Path, keys: KeyRing) -> People:

@@ -3,62 +3,36 @@
 Guarantee: `version`, `state` and `history` see every event that any process committed before the
 call; an event is durable when `append` returns. Nobody can change or delete an event through SQL,
 since triggers forbid it. Only keyed handles of people are stored.
+
+Every event is also a record of the ledger, which is written elsewhere: `owed` are the events whose
+record may be missing there, `settle` says that they are not. What widens is prepared and counts once
+it is settled; what narrows is appended, and counts before.
 """
 
 import sqlite3
 import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from gateway.model.facts import SubjectState
-from gateway.model.words import ConsentStatus
+from gateway.model.words import Assurance, ConsentStatus
+from gateway.stores import consent_schema as schema
 from gateway.stores.down import down, store_down
-from gateway.stores.event import ConsentEvent
+from gateway.stores.event import ConsentEvent, EventRefused, ServedNotice
 from gateway.stores.fold import fold, in_order
 from gateway.stores.generation import Generation
 from gateway.stores.sqlite import identity, open_database, transaction
 
-_APPLICATION_ID = 0x70677731  # "pgw1"
+CONSENTS = "consent.sqlite"
+"""The file's name in the state directory."""
+
+_Kept = TypeVar("_Kept", ConsentEvent, ServedNotice)
 _CACHED_SUBJECTS = 10_000
 _LOOK_EVERY = 1.0
-
-_MIGRATIONS = (
-    (
-        """CREATE TABLE consent_event (
-            id TEXT PRIMARY KEY,
-            subject TEXT NOT NULL,
-            purpose TEXT NOT NULL,
-            recipient TEXT NOT NULL,
-            status TEXT NOT NULL,
-            at INTEGER NOT NULL,
-            valid_until INTEGER,
-            method TEXT NOT NULL,
-            notice TEXT,
-            notice_digest TEXT,
-            actor TEXT
-        ) WITHOUT ROWID""",
-        "CREATE INDEX consent_event_of_subject ON consent_event (subject, purpose, recipient, at)",
-        """CREATE TRIGGER consent_event_stays BEFORE UPDATE ON consent_event
-            BEGIN SELECT RAISE(ABORT, 'consent events are append-only'); END""",
-        """CREATE TRIGGER consent_event_remains BEFORE DELETE ON consent_event
-            BEGIN SELECT RAISE(ABORT, 'consent events are append-only'); END""",
-        # INSERT OR REPLACE deletes without asking the trigger above.
-        """CREATE TRIGGER consent_event_is_new BEFORE INSERT ON consent_event
-            WHEN EXISTS (SELECT 1 FROM consent_event WHERE id = NEW.id)
-            BEGIN SELECT RAISE(ABORT, 'consent events are append-only'); END""",
-    ),
-)
-
-_COLUMNS = ConsentEvent.__struct_fields__
-_INSERT = f"INSERT INTO consent_event ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))})"  # noqa: S608 - our own column names
-_HISTORY = f"SELECT {', '.join(_COLUMNS)} FROM consent_event WHERE subject = ?1"  # noqa: S608 - our own column names
-# Only events of the latest moment can count (fold.py), so a long history costs a scan of the index alone.
-_LATEST = (
-    f"SELECT {', '.join('e.' + name for name in _COLUMNS)} FROM "  # noqa: S608 - our own column names
-    "(SELECT purpose, recipient, max(at) AS at FROM consent_event WHERE subject = ?1 GROUP BY purpose, recipient) last "
-    "CROSS JOIN consent_event e "
-    "ON e.subject = ?1 AND e.purpose = last.purpose AND e.recipient = last.recipient AND e.at = last.at"
-)
+_UNREADABLE = "the consent store cannot be read"
+_UNWRITABLE = "the consent store cannot be written"
 
 
 class SqliteConsentStore:
@@ -80,8 +54,10 @@ class SqliteConsentStore:
         self._look_again_at = 0.0
         with store_down("the consent store cannot be opened"):
             self._connection = open_database(
-                path, application_id=_APPLICATION_ID, migrations=_MIGRATIONS, busy_timeout=busy_timeout
+                path, application_id=schema.APPLICATION_ID, migrations=schema.MIGRATIONS, busy_timeout=busy_timeout
             )
+            # A long import must not lock readers out before it commits.
+            self._connection.execute("PRAGMA cache_spill = OFF")
             self._file = identity(path)
             self._generation = Generation(path.with_suffix(".generation"))
 
@@ -98,7 +74,7 @@ class SqliteConsentStore:
                 self._look()
                 self._looked_at = started
         except (sqlite3.Error, OSError) as problem:
-            raise down("the consent store cannot be read") from problem
+            raise down(_UNREADABLE) from problem
         # Finishing is a change of its own: the commit came after a look at an unfinished write.
         return (started << 1 | settled) << 32 | self._others
 
@@ -110,30 +86,101 @@ class SqliteConsentStore:
             self._cached_version = version
         state = self._cache.get(subject)
         if state is None:
-            state = self._cache[subject] = fold(self._events(_LATEST, subject))
+            state = self._cache[subject] = fold(self._events(schema.LATEST, subject))
         return state
 
     def append(self, event: ConsentEvent) -> str:
-        """Store an event durably and return its id.
+        """Store an event durably and return its id; it counts from now on, and its record is owed.
 
         Raises:
             ValueError: an event with this id is there already.
+            EventRefused: `notice_not_served`; it grants consent, and cites a notice that was never shown.
         """
-        with store_down("the consent store cannot be written"):
-            try:
-                self._insert(event)
-            except sqlite3.IntegrityError:
-                raise ValueError("an event with this id is recorded already") from None
+        # Where this raises, the number stays unfinished: readers ask the database until the next write.
+        with store_down(_UNWRITABLE), _new_id(), transaction(self._connection):
+            number = self._generation.begin()
+            self._insert(schema.INSERT, [event])
+            self._connection.execute("INSERT INTO consent_owed VALUES (?)", (event.id,))
+        self._generation.end(number)
         return event.id
+
+    def prepare(self, events: Sequence[ConsentEvent], served: Iterable[ServedNotice] = ()) -> None:
+        """Keep events durably, all or none, and the notices that they may cite; they count once they are settled.
+
+        Raises:
+            ValueError: an event with one of these ids is there already.
+            EventRefused: `notice_not_served`, as `append`.
+        """
+        with store_down(_UNWRITABLE), _new_id(), transaction(self._connection):
+            self._serve(served)
+            self._insert(schema.PREPARE, events)
+
+    def owed(self) -> list[ConsentEvent]:
+        """Events whose record may be missing in the log, prepared ones among them."""
+        return list(self._rows(schema.OWED))
+
+    def settle(self, ids: Sequence[str]) -> None:
+        """The records of these events are durable: those that were prepared count from now on, all at once."""
+        keys = [(each,) for each in ids]
+        with store_down(_UNWRITABLE):
+            with transaction(self._connection):
+                number = self._generation.begin()
+                self._connection.executemany(schema.COUNT, keys)
+                self._connection.executemany("DELETE FROM consent_prepared WHERE id = ?", keys)
+                self._connection.executemany("DELETE FROM consent_owed WHERE id = ?", keys)
+            self._generation.end(number)
+
+    def serve(self, notice: ServedNotice) -> None:
+        """Store durably that a notice was shown. Raises ValueError where its id is taken."""
+        with store_down(_UNWRITABLE), _new_id(), transaction(self._connection):
+            self._serve([notice])
+
+    def served(self, subject: str) -> list[ServedNotice]:
+        """Every notice that was shown to a person, the oldest first."""
+        with store_down(_UNREADABLE):
+            rows = self._connection.execute(schema.SERVED, (subject,)).fetchall()
+        return [_read(_notice, row) for row in rows]
+
+    def voucher(
+        self, subject: str, notice: str, at: int, *, version: str | None = None, digest: str | None = None
+    ) -> ServedNotice | None:
+        """The last time that this notice was shown to the person by `at`; of any version or digest if none is given."""
+        with store_down(_UNREADABLE):
+            row = self._connection.execute(schema.VOUCHER, (subject, notice, at, version, digest)).fetchone()
+        return None if row is None else _read(_notice, row)
+
+    def last_moment(self, subject: str) -> int | None:
+        """The time of the person's latest event, prepared ones among them; None without any."""
+        with store_down(_UNREADABLE):
+            (at,) = self._connection.execute(schema.LAST_MOMENT, (subject,)).fetchone()
+        return None if at is None else int(at)
+
+    def find(self, event_id: str) -> ConsentEvent | None:
+        """The event of this id, prepared or counting; None where there is none."""
+        return next(self._rows(schema.ONE, event_id), None)
+
+    def every(self) -> Iterator[ConsentEvent]:
+        """Every event that counts, of all people, by id; of those committed meanwhile some."""
+        last = ""
+        # Page by page: a reader that lingers would keep every writer out.
+        while page := list(self._rows(schema.PAGE, last)):
+            yield from page
+            last = page[-1].id
+
+    def count(self) -> int:
+        """How many events count."""
+        with store_down(_UNREADABLE):
+            (count,) = self._connection.execute("SELECT count(*) FROM consent_event").fetchone()
+        return int(count)
 
     def is_empty(self) -> bool:
         """Whether nobody ever decided anything."""
-        with store_down("the consent store cannot be read"):
+        with store_down(_UNREADABLE):
             return self._connection.execute("SELECT 1 FROM consent_event LIMIT 1").fetchone() is None
 
     def history(self, subject: str) -> list[ConsentEvent]:
         """Every event of a person in the order in which they count."""
-        return in_order(self._events(_HISTORY, subject))
+        return in_order(self._events(schema.HISTORY, subject))
 
     def close(self) -> None:
         self._generation.close()
@@ -146,25 +193,63 @@ class SqliteConsentStore:
         (self._others,) = self._connection.execute("PRAGMA data_version").fetchone()
         self._look_again_at = time.monotonic() + _LOOK_EVERY
 
-    def _insert(self, event: ConsentEvent) -> None:
-        # Where this raises, the number stays unfinished: readers ask the database until the next write.
-        with transaction(self._connection):
-            number = self._generation.begin()
-            self._connection.execute(_INSERT, [getattr(event, name) for name in _COLUMNS])
-        self._generation.end(number)
+    def _insert(self, statement: str, events: Sequence[ConsentEvent]) -> None:
+        for event in events:
+            if event.notice is not None and event.status.allows and self._vouched(event) is None:
+                why = "the notice that this consent cites was never shown to this person before"
+                raise EventRefused("notice_not_served", why)
+        if statement is schema.PREPARE:
+            # No trigger of `consent_prepared` knows the ids that count already.
+            taken = "SELECT 1 FROM consent_event WHERE id = ?"
+            if any(self._connection.execute(taken, (event.id,)).fetchone() for event in events):
+                raise sqlite3.IntegrityError
+        rows = ([getattr(event, name) for name in schema.COLUMNS] for event in events)
+        self._connection.executemany(statement, rows)
+
+    def _vouched(self, event: ConsentEvent) -> ServedNotice | None:
+        assert event.notice is not None
+        return self.voucher(
+            event.subject, event.notice, event.at, version=event.notice_version, digest=event.notice_digest
+        )
+
+    def _serve(self, notices: Iterable[ServedNotice]) -> None:
+        rows = ([getattr(notice, name) for name in schema.NOTICE_COLUMNS] for notice in notices)
+        self._connection.executemany(schema.SERVE, rows)
 
     def _events(self, query: str, subject: str) -> list[ConsentEvent]:
-        with store_down("the consent store cannot be read"):
-            rows = self._connection.execute(query, (subject,)).fetchall()
-        try:
-            return [_event(row) for row in rows]
-        except ValueError:
-            # Its text may repeat what stands in the row.
-            why = "the consent store holds an event that this version cannot read"
-            raise down(why) from None
+        return list(self._rows(query, subject))
+
+    def _rows(self, query: str, *values: str) -> Iterator[ConsentEvent]:
+        with store_down(_UNREADABLE):
+            rows = self._connection.execute(query, values).fetchall()
+        for row in rows:
+            yield _read(_event, row)
+
+
+@contextmanager
+def _new_id() -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.IntegrityError:
+        raise ValueError("an event with this id is recorded already") from None
+
+
+def _read(make: Callable[[tuple[Any, ...]], _Kept], row: tuple[Any, ...]) -> _Kept:
+    try:
+        return make(row)
+    except ValueError:
+        # Its text may repeat what stands in the row.
+        why = "the consent store holds an event that this version cannot read"
+        raise down(why) from None
 
 
 def _event(row: tuple[Any, ...]) -> ConsentEvent:
-    fields = dict(zip(_COLUMNS, row, strict=True))
+    fields = dict(zip(schema.COLUMNS, row, strict=True))
     fields["status"] = ConsentStatus(fields["status"])
+    if fields["assurance"] is not None:
+        fields["assurance"] = Assurance(fields["assurance"])
     return ConsentEvent(**fields)
+
+
+def _notice(row: tuple[Any, ...]) -> ServedNotice:
+    return ServedNotice(**dict(zip(schema.NOTICE_COLUMNS, row, strict=True)))

@@ -1,8 +1,9 @@
 """From events to standings: pure, and the same whatever order the events arrive in.
 
-For each purpose and recipient the latest event counts; where two carry the same time a withdrawal
-wins. How standings for one recipient, for any recipient and for wider purposes weigh against each
-other is the policy's to say, and expiry that of whoever holds the clock.
+For each purpose and recipient the latest answer counts; where two carry the same time a withdrawal
+wins. A restriction is no answer: it lies over whatever was and will be answered until it is lifted, and
+what was answered then shows again. How standings for one recipient, for any recipient and for wider
+purposes weigh against each other is the policy's to say, and expiry that of whoever holds the clock.
 """
 
 from collections.abc import Iterable
@@ -12,13 +13,24 @@ from gateway.model.words import ConsentStatus
 from gateway.stores.event import MICROSECONDS, ConsentEvent
 
 _TIE = {
-    ConsentStatus.UNKNOWN: 0,
-    ConsentStatus.GIVEN: 1,
-    ConsentStatus.REFUSED: 2,
-    ConsentStatus.OBJECTED: 3,
-    ConsentStatus.RESTRICTED: 4,
-    ConsentStatus.WITHDRAWN: 5,
+    status: rank
+    for rank, status in enumerate(
+        (
+            ConsentStatus.UNKNOWN,
+            ConsentStatus.UNRESTRICTED,
+            ConsentStatus.GIVEN,
+            ConsentStatus.RENEWED,
+            ConsentStatus.REFUSED,
+            ConsentStatus.INVALIDATED,
+            ConsentStatus.OBJECTED,
+            ConsentStatus.RESTRICTED,
+            ConsentStatus.REVOKED,
+            ConsentStatus.WITHDRAWN,
+        )
+    )
 }
+OF_RESTRICTION = (ConsentStatus.RESTRICTED, ConsentStatus.UNRESTRICTED)
+"""Events of the restriction that lies over the answers."""
 
 
 def in_order(events: Iterable[ConsentEvent]) -> list[ConsentEvent]:
@@ -28,10 +40,15 @@ def in_order(events: Iterable[ConsentEvent]) -> list[ConsentEvent]:
 
 def fold(events: Iterable[ConsentEvent]) -> SubjectState:
     """The standings of one person after all of that person's events."""
-    latest = {(event.purpose, event.recipient): event for event in in_order(events)}
-    if not latest:
+    answers: dict[tuple[str, str], ConsentEvent] = {}
+    restrictions: dict[tuple[str, str], ConsentEvent] = {}
+    for event in in_order(events):
+        of = restrictions if event.status in OF_RESTRICTION else answers
+        of[event.purpose, event.recipient] = event
+    standing = answers | {key: event for key, event in restrictions.items() if event.status is ConsentStatus.RESTRICTED}
+    if not standing:
         return UNKNOWN_SUBJECT
-    return SubjectState({key: _standing(event) for key, event in latest.items()})
+    return SubjectState({key: _standing(event) for key, event in standing.items()})
 
 
 def moment_after(events: Iterable[ConsentEvent], now: int) -> int:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from gateway.model.facts import SubjectState
-from gateway.stores.event import ConsentEvent
+from gateway.stores.event import ConsentEvent, ServedNotice
 from gateway.stores.subjects import Subject
 
 
@@ -18,11 +18,33 @@ class ConsentStore(Protocol):
         """All standings of a person, including every event committed before the call."""
 
     def append(self, event: ConsentEvent) -> str:
-        """Store an event durably and return its id.
+        """Store an event durably and return its id; it counts from now on, and its record is owed.
 
         Raises:
             ValueError: an event with this id is there already.
+            EventRefused: it grants consent, and cites a notice that was never shown to the person.
         """
+
+    def prepare(self, events: Sequence[ConsentEvent], served: Iterable[ServedNotice] = ()) -> None:
+        """Keep events durably, all or none, and the notices that they may cite; they count once they are settled.
+
+        Raises as `append`.
+        """
+
+    def owed(self) -> list[ConsentEvent]:
+        """Events whose record may be missing in the log, prepared ones among them."""
+
+    def settle(self, ids: Sequence[str]) -> None:
+        """The records of these events are durable: those that were prepared count from now on, all at once."""
+
+    def serve(self, notice: ServedNotice) -> None:
+        """Store durably that a notice was shown to a person."""
+
+    def served(self, subject: str) -> list[ServedNotice]:
+        """Every notice that was shown to a person, the oldest first."""
+
+    def last_moment(self, subject: str) -> int | None:
+        """The time of the person's latest event, prepared ones among them; None without any."""
 
     def history(self, subject: str) -> list[ConsentEvent]:
         """Every event of a person in the order in which they count."""

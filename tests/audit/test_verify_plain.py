@@ -26,6 +26,10 @@ def line(index, **more):
 
 
 TRAFFIC = {"caller": "anonymous", "consent": None, "fields": FIELDS, "request": "01KAS", "salt": "q83", "status": 200}
+CONSENT = dict.fromkeys(
+    ("assurance", "at", "by", "event", "method", "notice", "notice_digest", "notice_version", "purpose", "recipient"),
+    "x",
+) | {"kind": "consent", "status": "given", "subject": "s1.x", "valid_until": TIME}
 CHECKPOINT = '{"index":%d,"kind":"checkpoint","root":"%s","signature":"%s","size":%d}'
 
 
@@ -37,6 +41,7 @@ def good_lines(first):
         {"kind": "refuse", "fields": None, "reason": "no_consent"},
         {"consent": ["e1", "e2"], "kind": "reveal", "fields": FIELDS[:1]},
         {"counts": {"a": 1, "b": -2}, "kind": "count"},
+        CONSENT,
         {"kind": "close", "records": 7, "time": "2026-12-31T23:59:60.000000Z"},
     ]
     lines = [line(index, **form) for index, form in enumerate(forms, first)]

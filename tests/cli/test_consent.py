@@ -5,7 +5,7 @@ import sys
 import pytest
 from people import handle_of
 
-from gateway.cli import consent as module
+from gateway.cli import consent_decide as module
 from gateway.cli.main import main
 from gateway.model.words import ConsentStatus
 from gateway.stores.consent import SqliteConsentStore
@@ -54,6 +54,8 @@ def standings(state, subject):
         ("withdraw", ["--purpose", "ads"], ("ads", "*"), S.WITHDRAWN),
         ("withdraw", ["--purpose", "*"], ("*", "*"), S.WITHDRAWN),
         ("refuse", ["--purpose", "ads", "--recipient", "mailer"], ("ads", "mailer"), S.REFUSED),
+        ("object", ["--purpose", "ads"], ("ads", "*"), S.OBJECTED),
+        ("restrict", ["--purpose", "*"], ("*", "*"), S.RESTRICTED),
     ],
 )
 def test_a_decision_is_recorded_under_the_handle_alone(run, state, ann, verb, arguments, key, status):

@@ -209,6 +209,24 @@ def test_diff_tells_consent_states_apart(folder, tmp_path):
     assert {"consent given, Sec-GPC", "consent withdrawn", "no person"} <= facts
 
 
+def test_diff_tells_consent_for_one_recipient_from_consent_for_any(folder, tmp_path):
+    newer, newest = tmp_path / "newer", tmp_path / "newest"
+    text = (folder / "shop.yaml").read_text()
+    narrower = text.replace("ads: {basis: consent", "ads: {consent_scope: recipient, basis: consent")
+    assert narrower != text
+    for directory, kept in ((newer, narrower), (newest, narrower.replace("otherwise: drop", "otherwise: blank"))):
+        directory.mkdir()
+        (directory / "shop.yaml").write_text(kept)
+
+    def facts(old, new):
+        changes = json.loads(cli("diff", old, new, "--json", check=False).stdout)["changes"]
+        return {fact for change in changes for fact in change["facts"]}
+
+    assert facts(folder, newer) == {"consent given", "consent renewed", "consent expired"}
+    assert {"consent given", "consent expired for shop alone"} <= facts(newer, newest)
+    assert "consent given for shop alone" not in facts(newer, newest)
+
+
 def test_diff_of_equal_rules_is_silent_success(folder):
     result = cli("diff", folder, folder)
 

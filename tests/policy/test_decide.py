@@ -1,34 +1,13 @@
-"""The order of decision, over all combinations, against a reference that is written another way."""
-
-from itertools import product
+"""Judging one purpose, and what a recipient may receive. All combinations: test_decide_table.py."""
 
 import pytest
 
 from gateway.model.facts import Consent, Facts, SubjectState
-from gateway.model.words import Basis, ConsentStatus, Reason, Role
+from gateway.model.words import Basis, ConsentScope, ConsentStatus, Reason, Role
 from gateway.policy.decide import permitted, standing
 from gateway.policy.policy import Purpose, Recipient
 
 PERSON = "s1.person"
-STATUSES = [None, *ConsentStatus]
-
-
-def reference(basis, sale, gpc, person, parent, general, specific):
-    """Read top to bottom: the first line that applies decides."""
-    statuses = [each for each in (parent, general, specific) if each is not None] if person else []
-    ladder = [
-        (ConsentStatus.RESTRICTED in statuses, Reason.RESTRICTED),
-        (ConsentStatus.WITHDRAWN in statuses, Reason.WITHDRAWN),
-        (ConsentStatus.REFUSED in statuses, Reason.NO_CONSENT),
-        (ConsentStatus.OBJECTED in statuses, Reason.OBJECTED),
-        (gpc and sale, Reason.GPC),
-        (basis not in ("consent", "explicit_consent"), Reason.LISTED),
-        (not person, Reason.UNRESOLVED_SUBJECT),
-        (ConsentStatus.GIVEN in (general, specific), Reason.LISTED),
-        (ConsentStatus.EXPIRED in (general, specific), Reason.EXPIRED_CONSENT),
-        (True, Reason.NO_CONSENT),
-    ]
-    return next(reason for applies, reason in ladder if applies)
 
 
 def facts_with(person, parent, general, specific, *, gpc=False, valid_until=None):
@@ -39,25 +18,21 @@ def facts_with(person, parent, general, specific, *, gpc=False, valid_until=None
     return Facts(now=1000.0, subject=PERSON, state=SubjectState(state), gpc=gpc)
 
 
-@pytest.mark.parametrize("basis", list(Basis))
-def test_every_combination_agrees_with_the_reference(basis):
-    checked = 0
-    for sale, gpc, person in product((False, True), repeat=3):
-        purpose = Purpose("ads.targeted", basis, sale_or_share=sale)
-        for parent, general, specific in product(STATUSES, repeat=3):
-            facts = facts_with(person, parent, general, specific, gpc=gpc)
-            expected = reference(basis, sale, gpc, person, parent, general, specific)
-            assert standing(purpose, "mailer", facts).reason is expected, (sale, gpc, person, parent, general, specific)
-            checked += 1
-    assert checked == 8 * len(STATUSES) ** 3
-
-
 def test_consent_for_one_recipient_says_nothing_about_another():
     purpose = Purpose("ads.targeted", Basis.CONSENT)
     facts = facts_with(True, None, None, ConsentStatus.GIVEN)
 
     assert standing(purpose, "mailer", facts).allows
     assert standing(purpose, "other", facts).reason is Reason.NO_CONSENT
+
+
+def test_under_a_scope_of_recipients_consent_for_any_is_consent_for_none():
+    purpose = Purpose("ads.targeted", Basis.CONSENT, consent_scope=ConsentScope.RECIPIENT)
+
+    assert standing(purpose, "mailer", facts_with(True, None, ConsentStatus.GIVEN, None)).reason is Reason.NO_CONSENT
+    assert standing(purpose, "mailer", facts_with(True, None, None, ConsentStatus.GIVEN)).allows
+    broad = facts_with(True, None, ConsentStatus.WITHDRAWN, ConsentStatus.GIVEN)
+    assert standing(purpose, "mailer", broad).reason is Reason.WITHDRAWN
 
 
 def test_a_grant_of_the_parent_purpose_is_no_grant_of_the_child():

@@ -3,9 +3,10 @@ import pytest
 import structlog
 from structlog.testing import capture_logs
 
+from gateway.audit.operator_log import OperatorLog, operator_records
 from gateway.model.errors import StoreDown
 from gateway.model.limits import DEFAULT_LIMITS
-from gateway.model.words import ConsentStatus, Posture
+from gateway.model.words import ConsentStatus, Kind, Posture
 from gateway.policy.observe import observe_policy
 from gateway.runtime.services import Services
 from gateway.stores.consent import SqliteConsentStore
@@ -16,7 +17,7 @@ POLICY = observe_policy("http://127.0.0.1:1")
 
 
 def opened(state, slot="w0") -> Services:
-    return Services.open(state, slot, origin=f"test/{slot}", limits=DEFAULT_LIMITS, log=None)
+    return Services.open(state, slot, origin=f"test/{slot}", limits=DEFAULT_LIMITS, log=structlog.get_logger())
 
 
 def records(state, slot="w0") -> list[dict]:
@@ -105,7 +106,52 @@ async def test_consents_that_match_nobody_are_pointed_out(tmp_path):
                 tmp_path, "w0", origin="test/w0", limits=DEFAULT_LIMITS, log=structlog.get_logger()
             )
             await services.close()
-        assert [entry["log_level"] for entry in logged] == ["warning"] * warnings
+        assert [entry["log_level"] for entry in logged if "matches nobody" in entry["event"]] == ["warning"] * warnings
+
+
+async def test_what_is_owed_to_the_ledger_is_recorded_at_the_start(tmp_path):
+    create_keys(tmp_path)
+    at = now_microseconds()
+    person = load_keyring(tmp_path).subject_handle("ann")
+    fields = {"subject": person, "purpose": "ads", "at": at, "method": "test"}
+    store = SqliteConsentStore(tmp_path / "consent.sqlite")
+    store.append(ConsentEvent(id=new_event_id(at), status=ConsentStatus.WITHDRAWN, **fields))
+    store.prepare([ConsentEvent(id=new_event_id(at), status=ConsentStatus.RESTRICTED, **fields)])
+    for completed in (1, 0):
+        with capture_logs() as logged:
+            services = opened(tmp_path)
+            assert services.consent.state(person).consents["ads", "*"].status is ConsentStatus.RESTRICTED
+            await services.close()
+        assert [entry.get("count") for entry in logged if "owed" in entry["event"]] == [2] * completed
+    assert {record["status"] for _, record in operator_records(tmp_path / "audit", Kind.CONSENT)} == {
+        "withdrawn",
+        "restricted",
+    }
+    store.close()
+
+
+async def test_a_log_that_cannot_be_written_keeps_no_worker_from_starting(tmp_path, monkeypatch):
+    create_keys(tmp_path)
+    at = now_microseconds()
+    store = SqliteConsentStore(tmp_path / "consent.sqlite")
+    person = load_keyring(tmp_path).subject_handle("ann")
+    store.append(
+        ConsentEvent(
+            id=new_event_id(at), subject=person, purpose="ads", status=ConsentStatus.WITHDRAWN, at=at, method="test"
+        )
+    )
+
+    def refuse(*_):
+        raise StoreDown(Posture.AUDIT_UNAVAILABLE, "no room")
+
+    monkeypatch.setattr(OperatorLog, "append", refuse)
+    with capture_logs() as logged:
+        services = opened(tmp_path)
+        assert services.consent.state(person).consents["ads", "*"].status is ConsentStatus.WITHDRAWN
+        await services.close()
+    assert ["wait for their records" in entry["event"] for entry in logged].count(True) == 1
+    assert len(store.owed()) == 1
+    store.close()
 
 
 async def test_a_policy_that_cannot_be_recorded_is_an_error(tmp_path):

@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 from gateway.crypto.keyring import KeyRing
 from gateway.model.errors import StoreDown
 from gateway.model.facts import SubjectState
-from gateway.model.words import ConsentStatus, Posture
+from gateway.model.words import Assurance, ConsentStatus, Posture
 from gateway.stores import consent as module
+from gateway.stores import consent_schema as schema
 from gateway.stores.consent import SqliteConsentStore
-from gateway.stores.event import ConsentEvent, new_event_id
+from gateway.stores.event import ConsentEvent, ServedNotice, new_event_id
 from gateway.stores.fold import fold
 
 S = ConsentStatus
@@ -29,6 +30,11 @@ def event(status, at=AT, *, subject=ANN, **fields):
     return ConsentEvent(
         id=new_event_id(at), subject=subject, purpose="ads", status=status, at=at, method="test", **fields
     )
+
+
+def notice(at, *, subject=ANN, **changes):
+    fields = {"notice": "cookies", "version": "3", "digest": "ab" * 32, "language": "de", "method": "page"}
+    return ServedNotice(**{"id": new_event_id(at), "subject": subject, "at": at, **fields, **changes})
 
 
 def status_of(store, subject=ANN):
@@ -53,9 +59,11 @@ def test_nobody_is_known_at_first(store):
 
 
 def test_events_come_back_as_they_were_given(store):
+    cited = {"notice": "cookies", "notice_version": "3", "notice_digest": "ab" * 32}
     full = event(
-        S.GIVEN, recipient="mailer", valid_until=AT + 1, notice="v3", notice_digest="ab" * 32, actor="support desk"
+        S.GIVEN, recipient="mailer", valid_until=AT + 1, assurance=Assurance.LOW, actor="support desk", **cited
     )
+    store.serve(notice(AT))
     later = event(S.WITHDRAWN, AT + 1)
     assert [store.append(later), store.append(full)] == [later.id, full.id]
 
@@ -186,7 +194,7 @@ def test_what_another_program_writes_is_seen_with_the_next_look(path, store, mon
 
 def insert(connection, new):
     row = [str(value) if isinstance(value, S) else value for value in msgspec.structs.astuple(new)]
-    connection.execute(module._INSERT, row)
+    connection.execute(schema.INSERT, row)
 
 
 @pytest.mark.parametrize(

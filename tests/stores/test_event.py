@@ -2,7 +2,7 @@ import pytest
 
 from gateway.crypto.keyring import KeyRing
 from gateway.model.words import ConsentStatus
-from gateway.stores.event import ConsentEvent, new_event_id, now_microseconds
+from gateway.stores.event import ConsentEvent, ServedNotice, new_event_id, now_microseconds
 
 ANN = KeyRing(bytes(32), "26q4a").subject_handle("ann")
 AT = 1_790_000_000_123_456
@@ -30,6 +30,10 @@ def test_an_event_is_for_any_recipient_unless_it_names_one():
         ({"recipient": ""}, "names its purpose"),
         ({"method": ""}, "names its purpose"),
         ({"status": ConsentStatus.EXPIRED}, "expiry"),
+        ({"valid_until": AT}, "after its beginning"),
+        ({"valid_until": AT + 1, "status": ConsentStatus.WITHDRAWN}, "only consent has an end"),
+        ({"notice_version": "2"}, "needs the notice's name"),
+        ({"notice_digest": "ab" * 32}, "needs the notice's name"),
     ],
 )
 def test_what_is_no_event(changes, why):
@@ -37,6 +41,23 @@ def test_what_is_no_event(changes, why):
         event(**changes)
 
     assert "ann@" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"id": "1"}, "ULID"),
+        ({"subject": "ann@shop.example"}, "handle"),
+        ({"digest": "ab" * 31}, "SHA-256"),
+        ({"digest": "AB" * 32}, "SHA-256"),
+        *(({name: ""}, "has a name") for name in ("notice", "version", "language", "method")),
+    ],
+)
+def test_what_is_no_served_notice(changes, why):
+    fields = {"notice": "cookies", "version": "2", "digest": "ab" * 32, "language": "de", "method": "page"}
+    assert ServedNotice(id=new_event_id(AT), subject=ANN, at=AT, **fields).version == "2"
+    with pytest.raises(ValueError, match=why):
+        ServedNotice(**{"id": new_event_id(AT), "subject": ANN, "at": AT, **fields, **changes})
 
 
 def test_ids_are_ulids_that_sort_by_time():
