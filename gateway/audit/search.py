@@ -21,9 +21,13 @@ GROUPS: tuple[Group, ...] = get_args(Group)
 
 
 class Query(msgspec.Struct, frozen=True, kw_only=True):
-    """What is asked for; empty means any. `subject` is a handle; times are as records write them."""
+    """What is asked for; empty means any. `subject` is a handle; times are as records write them.
+
+    `caller` is the handle of a verified caller, by whichever source; the index does not know it.
+    """
 
     subject: str = ""
+    caller: str = ""
     recipient: str = ""
     route: str = ""
     data_class: str = ""
@@ -75,6 +79,8 @@ def search(slots: list[Path], query: Query) -> Iterator[Entry]:
     """Matching records, newest first."""
     # A record that matches holds each of these as a whole JSON string.
     literals = [msgspec.json.encode(text) for text in _strings(query)]
+    if query.caller:
+        literals.append(_calls(query).encode())
 
     def choose(line: bytes) -> bool:
         return all(literal in line for literal in literals)
@@ -89,10 +95,17 @@ def matches(entry: Entry, query: Query) -> bool:
         wanted = getattr(query, key)
         if wanted and record.get(key) != wanted:
             return False
+    if query.caller and not _word(record.get("caller")).endswith(_calls(query)):
+        return False
     time = record.get("time", "")
     if (query.since and time < query.since) or (query.until and time >= query.until):
         return False
     return says(record, query)
+
+
+def _calls(query: Query) -> str:
+    """How a caller's text ends: before it stands the source that vouched."""
+    return f":{query.caller}"
 
 
 def says(record: Mapping[str, Any], query: Query) -> bool:

@@ -45,16 +45,16 @@ def index_command(state: Path, *, rebuild: bool, as_json: bool) -> None:
     console.print(f"{records:,} records, {added:,} of them new, {size / MIB:,.1f} MiB, in {seconds:.1f} s")
 
 
-def answer(state: Path, as_json: bool, ask: Callable[[Index | Scan], Answer]) -> Answer:
+def answer(state: Path, as_json: bool, ask: Callable[[Index | Scan], Answer], *, reads_log: bool = False) -> Answer:
     """What the index answers; where there can be none, what the log itself does, and a note says so.
 
-    A damaged index is built anew, once.
+    A damaged index is built anew, once. With `reads_log` it is not asked: it does not know what is asked for.
 
     Raises:
         StoreDown: AUDIT_UNAVAILABLE; the index is stale, or the log holds a line that cannot be read.
     """
     logs = slots(state, as_json)
-    home = _home(state, logs)
+    home = None if reads_log else _home(state, logs)
     for rebuild in (False, True):
         if home is None:
             break

@@ -21,6 +21,7 @@ from gateway.crypto.keyring import is_subject_handle
 
 _FILTERS: tuple[Decorator, ...] = (
     click.option("--subject", default="", help="A person: the identifier, the handle, or - for standard input."),
+    click.option("--caller", default="", help="Who called: identifier, handle, or -. Reads the log, not the index."),
     click.option("--recipient", default="", help="Who received."),
     click.option("--route", default="", help="Name of the route."),
     click.option("--class", "data_class", default="", help="A data class, with those below it."),
@@ -54,10 +55,10 @@ def search_command(
     """List records, the newest first, or count them."""
     query = query_of(state, wanted, limit)
     if only_count or by is not None:
-        counts = answer(state, as_json, lambda finder: finder.count(query, by))
+        counts = answer(state, as_json, lambda finder: finder.count(query, by), reads_log=bool(query.caller))
         _print_counts(counts, by, as_json=as_json)
         return
-    found = answer(state, as_json, lambda finder: list(finder.search(query)))
+    found = answer(state, as_json, lambda finder: list(finder.search(query)), reads_log=bool(query.caller))
     if as_json:
         print_json(found)
         return
@@ -119,11 +120,15 @@ def _request(finder: Index | Scan, request: str, slots: set[str]) -> list[tuple[
 
 
 def query_of(state: Path, given: dict[str, str | None], limit: int | None) -> Query:
-    """What the options of `filters` ask for. Ends the command where the subject cannot be one."""
+    """What the options of `filters` ask for. Ends the command where a person cannot be one."""
     wanted = {name: value or "" for name, value in given.items()}
-    subject = wanted.pop("subject")
-    if subject == "-":
-        subject = sys.stdin.readline().strip()
-    if subject and not is_subject_handle(subject):
-        subject = handle_of(state, subject) or NOBODY
-    return Query(subject=subject, limit=limit, **wanted)
+    subject, caller = (_person(state, wanted.pop(name)) for name in ("subject", "caller"))
+    return Query(subject=subject, caller=caller, limit=limit, **wanted)
+
+
+def _person(state: Path, said: str) -> str:
+    if said == "-":
+        said = sys.stdin.readline().strip()
+    if said and not is_subject_handle(said):
+        return handle_of(state, said) or NOBODY
+    return said

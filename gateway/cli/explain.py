@@ -15,6 +15,7 @@ from gateway.engine.record import PART_ORDER
 from gateway.engine.step import Refuse, Send
 from gateway.engine.trial import GivenFacts, Trial, step_record, steps_of, try_exchange
 from gateway.model.action import action_name
+from gateway.model.identity import Identity, IdentitySource
 from gateway.model.words import STANDINGS, ConsentStatus, Direction
 from gateway.policy.policy import FieldRule
 
@@ -29,6 +30,7 @@ _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 @click.option("--response", "response_file", type=_FILE, help="A file with the raw HTTP answer to explain too.")
 @click.option("--consent", "consents", multiple=True, metavar="PURPOSE[@RECIPIENT]=STATUS", help="A fact; repeatable.")
 @click.option("--subject", help="The person, instead of the one whom the rules find in the message.")
+@click.option("--identity", metavar="SOURCE:NAME", help="Whom a verified source names: token:ann@shop.example.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object for programs.")
 def command(
     *,
@@ -39,6 +41,7 @@ def command(
     response_file: Path | None,
     consents: tuple[str, ...],
     subject: str | None,
+    identity: str | None,
     as_json: bool,
 ) -> int:
     """Explain one request: route, facts, verdict of every field and why, what would be sent, the record.
@@ -55,7 +58,7 @@ def command(
     capture = read_capture(request_file, entry) if request_file is not None else parse_curl(curl_command or "")
     response = read_response(response_file) if response_file is not None else capture.response
     policy, _ = load_directory(rules)
-    given = GivenFacts(time.time(), subject, tuple(_consent(text) for text in consents))
+    given = GivenFacts(time.time(), subject, tuple(_consent(text) for text in consents), _identity(identity))
     trial = try_exchange(Engine(policy, PAPER_KEYS, DEFAULT_LIMITS), capture.head, capture.body, given, response)
     if as_json:
         print_json(explanation(trial, capture, response))
@@ -74,6 +77,16 @@ def _consent(text: str) -> tuple[str, str, ConsentStatus]:
     return purpose, recipient or "*", ConsentStatus(status)
 
 
+def _identity(text: str | None) -> Identity | None:
+    if text is None:
+        return None
+    source, _, name = text.partition(":")
+    known = [each.value for each in IdentitySource]
+    if source not in known or not name:
+        raise click.UsageError(f"write --identity SOURCE:NAME with a source of: {', '.join(known)}")
+    return Identity(IdentitySource(source), name, float("inf"))
+
+
 def explanation(trial: Trial, capture: Capture, response: tuple[Any, bytes] | None) -> dict[str, object]:
     """The trace of a trial as plain values; `test` shows the same engine's outcome."""
     route = trial.exchange.route if trial.exchange is not None else None
@@ -82,6 +95,7 @@ def explanation(trial: Trial, capture: Capture, response: tuple[Any, bytes] | No
         "place": f"{route.place.file}:{route.place.line}" if route else None,
         "to": route.to if route else None,
         "mode": route.mode if route else None,
+        "caller": trial.exchange.caller.partition(":")[0] if trial.exchange is not None else None,
         "subject": "resolved" if trial.facts is not None and trial.facts.subject else "none",
         "refused": {"code": trial.code, "why": trial.why} if trial.code else None,
     }
@@ -133,6 +147,7 @@ def _print(trial: Trial, capture: Capture, response: tuple[Any, bytes] | None) -
     else:
         console.print(Text(f"route {found['route']} ({found['place']}) to {found['to']}, mode {found['mode']}"))
         console.print(Text(f"person: {found['subject']}"))
+        console.print(Text(f"caller: {found['caller']}"))
     if found["refused"]:
         console.print(Text(f"refused: {found['refused']['code']} ({found['refused']['why']})", style="bold red"))
     for direction in Direction:

@@ -57,7 +57,7 @@ def command(config: Path | None, as_json: bool, **given: Any) -> int:
     from gateway.model.errors import ConfigError
     from gateway.policy.observe import observe_policy
     from gateway.runtime.reload import load_directory
-    from gateway.runtime.settings_file import check_recipients, load_settings
+    from gateway.runtime.settings_file import check_policy, load_settings
 
     options = Options(**given)
     warnings: Sequence[Diagnostic] = ()
@@ -74,7 +74,7 @@ def command(config: Path | None, as_json: bool, **given: Any) -> int:
         else:
             assert settings.rules is not None
             policy, more = load_directory(Path(settings.rules))
-            contradictions = check_recipients(settings, policy, str(config))
+            contradictions = check_policy(settings, policy, str(config))
             if contradictions:
                 raise ConfigError(contradictions)
             warnings = [*warnings, *more]

@@ -48,7 +48,7 @@ def _route_changes(old: Policy, new: Policy, before: Route, after: Route, now: f
         ("match", _match(before), _match(after)),
         ("to", before.to, after.to),
         ("mode", str(before.mode), str(after.mode)),
-        ("subject", before.subject.text if before.subject else "none", after.subject.text if after.subject else "none"),
+        ("subject", _subject(before), _subject(after)),
         ("stream", _words(before.stream), _words(after.stream)),
     ):
         if left != right:
@@ -120,6 +120,12 @@ def _action_text(found: Verdict) -> str:
     settings: Mapping[str, object] = msgspec.structs.asdict(found.action)
     inside = ", ".join(f"{name} {value}" for name, value in settings.items())
     return action_name(found.action) + (f" [{inside}]" if inside else "")
+
+
+def _subject(route: Route) -> str:
+    if route.identified is not None:
+        return "identity"
+    return route.subject.text if route.subject else "none"
 
 
 def _match(route: Route) -> str:

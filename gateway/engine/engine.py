@@ -91,6 +91,7 @@ class Engine:
         if exchange is not None:
             details = {
                 **details,
+                "caller": exchange.caller,
                 "method": exchange.head.method,
                 "mode": exchange.route.mode,
                 "recipient": exchange.route.to if direction is Direction.REQUEST else exchange.route.caller,

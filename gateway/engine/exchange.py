@@ -38,6 +38,7 @@ from gateway.engine.step import Refuse, Send, Step
 from gateway.model.errors import Unreadable
 from gateway.model.facts import Facts
 from gateway.model.field_template import Fields, FilledFields
+from gateway.model.identity import ANONYMOUS, Identity
 from gateway.model.limits import Limits
 from gateway.model.message import HeaderPairs, Outgoing, RequestHead, ResponseHead, header_values
 from gateway.model.words import Direction, Kind, Mode, Posture, Reason
@@ -64,12 +65,13 @@ class Way(msgspec.Struct, gc=False):
 class Exchange:
     """The life of one request and its answer; see the module's text for the order of calls.
 
-    `name` is that of the route as JSON, as records have it.
+    `name` is that of the route as JSON, as records have it. `identity` is whom a verified source
+    names, set by the driver before `open_request`, and `caller` how records name them.
     """
 
     __slots__ = (
-        "_content", "_flows", "_limits", "_passed_over", "_response", "_suffix", "head", "match", "name", "observes",
-        "request_id", "request_plans", "response_plans", "subject", "treatment", "way",
+        "_content", "_flows", "_limits", "_passed_over", "_response", "_suffix", "caller", "head", "identity", "match",
+        "name", "observes", "request_id", "request_plans", "response_plans", "subject", "treatment", "way",
     )  # fmt: skip
 
     def __init__(
@@ -98,6 +100,8 @@ class Exchange:
         self._flows = False
         self._response: ResponseHead | None = None
         self.subject: str | None = None
+        self.identity: Identity | None = None
+        self.caller = ANONYMOUS
 
     @property
     def route(self) -> Route:
@@ -169,7 +173,8 @@ class Exchange:
             self._passed_over = Posture.OVER_SIZE
         address = self.treatment.subject
         if address is None:
-            return None
+            identity = self.identity
+            return identity.name if identity is not None and self.treatment.identified is not None else None
         try:
             return identifier_at(address, self.head, self.match.spans, self._content)
         except Unreadable as doubt:
@@ -286,6 +291,7 @@ class Exchange:
             method=self.head.method.encode(),
             route=self.name,
             subject=self.subject,
+            caller=self.caller,
             events=step.decision.events,
             kind=kind,
             reason=reason,

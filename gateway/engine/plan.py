@@ -72,7 +72,7 @@ class Plan(msgspec.Struct, frozen=True):
         for rest, unlisted in zip(rests, counts.unlisted, strict=True):
             if unlisted and rest is Rest.BLOCK:
                 return Reason.UNLISTED_FIELD, -1
-        if self.route.subject is not None and self.route.postures[Posture.UNRESOLVED_SUBJECT] == "block":
+        if self.route.names_person and self.route.postures[Posture.UNRESOLVED_SUBJECT] == "block":
             for index, count in enumerate(counts.fields):
                 if count and self.verdicts[index].reason is Reason.UNRESOLVED_SUBJECT:
                     return Posture.UNRESOLVED_SUBJECT, index
@@ -102,7 +102,7 @@ class Plans:
         section = route.section(direction)
         purposes = [policy.purposes[rule.purpose] for rule in section.fields]
         self.asks_consent = any(purpose.basis.needs_consent for purpose in purposes)
-        self.varies_by_person = route.subject is not None and bool(purposes)
+        self.varies_by_person = route.names_person and bool(purposes)
         self.varies_by_signal = any(purpose.sale_or_share for purpose in purposes)
         self.reads_body = section.rest_of(Part.BODY) is not Rest.PASS or any(
             rule.address.place in BODY_PLACES for rule in section.fields

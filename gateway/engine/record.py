@@ -10,13 +10,13 @@ from collections.abc import Sequence
 import msgspec
 
 from gateway.model.action import action_name
+from gateway.model.identity import ANONYMOUS
 from gateway.model.words import Direction, Kind, Mode, Part, Rest, Role
 from gateway.policy.decide import Verdict
 from gateway.policy.policy import Recipient, Route
 
 RECORD_VERSION = 1
 _MEMO_LIMIT = 1024
-_NOBODY = "anonymous"
 _PLAIN = b'{"caller":"anonymous","consent":[],'
 """How the record of a message begins that nobody signed in sent and that relies on no consent."""
 _UNLISTED_ADDRESSES = {Part.BODY: "body:*", Part.QUERY: "query:*", Part.HEADERS: "header:*", Part.COOKIES: "cookie:*"}
@@ -94,7 +94,7 @@ class RecordTemplate:
         method: bytes,
         route: bytes,
         subject: str | None,
-        caller: str = _NOBODY,
+        caller: str = ANONYMOUS,
         events: tuple[str, ...] = (),
         kind: Kind | None = None,
         reason: str = "",
@@ -102,12 +102,15 @@ class RecordTemplate:
     ) -> Entry:
         """One record; `kind` overrides the plan's own (for refusals), `reason` says why.
 
+        `caller` is ANONYMOUS, or as `caller_of` writes it.
         `route` is the name of the route as JSON: routes that say the same share one template.
         """
-        if caller == _NOBODY and not events:
+        if events:
+            before = b'{"caller":%b,"consent":%b,%b' % (encode(caller), encode(events), counts.text)
+        elif caller == ANONYMOUS:
             before = _PLAIN + counts.text
         else:
-            before = b'{"caller":%b,"consent":%b,%b' % (encode(caller), encode(events), counts.text)
+            before = b'{"caller":"%b","consent":[],%b' % (caller.encode(), counts.text)
         after = self._after[kind or self.kind] % (
             method,
             b'"reason":"%b",' % reason.encode() if reason else b"",

@@ -23,6 +23,7 @@ def treatment_of(route: Route) -> Route:
         methods=frozenset(),
         path="",
         place=_NOWHERE,
+        identified=None if route.identified is None else _NOWHERE,
         request=_without_places(route.request),
         response=_without_places(route.response),
     )
@@ -35,6 +36,7 @@ def treatment_key(route: Route) -> Hashable:
         route.caller,
         route.mode,
         route.subject,
+        route.identified is not None,
         _section_key(route.request),
         _section_key(route.response),
         frozenset(route.postures.items()),

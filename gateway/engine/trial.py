@@ -12,6 +12,7 @@ from gateway.engine.record import Entry, Moment
 from gateway.engine.step import Refuse, Send, Step
 from gateway.model.errors import Fault, Unreadable
 from gateway.model.facts import UNKNOWN_SUBJECT, Consent, Facts, SubjectState
+from gateway.model.identity import ANONYMOUS, Identity, caller_of
 from gateway.model.message import RequestHead, ResponseHead
 from gateway.model.words import ConsentStatus, Direction
 
@@ -21,11 +22,12 @@ PAPER_KEYS = KeyRing(bytes(32), "00q1a")
 
 
 class GivenFacts(msgspec.Struct, frozen=True):
-    """Facts of a trial. `subject` stands in for the person whom the rules would find in the message."""
+    """Facts of a trial. `subject` stands in for whom the rules would find, `identity` for a verified source."""
 
     now: float
     subject: str | None = None
     consents: tuple[tuple[str, str, ConsentStatus], ...] = ()
+    identity: Identity | None = None
 
 
 class Trial(msgspec.Struct, frozen=True):
@@ -52,6 +54,9 @@ def try_exchange(
         exchange = engine.receive(head, PAPER_MOMENT.request_id)
     except (Unreadable, Fault) as cause:
         return _stopped(engine, None, cause, Direction.REQUEST)
+    exchange.identity = given.identity
+    if given.identity is not None:
+        exchange.caller = _caller(given.identity)
     try:
         identifier = exchange.open_request(body if exchange.reads_request_body else body or None)
         facts = facts_of(given, identifier)
@@ -67,6 +72,13 @@ def try_exchange(
     except Unreadable as doubt:
         stopped = _stopped(engine, exchange, doubt, Direction.RESPONSE)
         return msgspec.structs.replace(stopped, facts=facts, request=step)
+
+
+def _caller(identity: Identity) -> str:
+    try:
+        return caller_of(identity, PAPER_KEYS.subject_handle(identity.name))
+    except ValueError:
+        return ANONYMOUS
 
 
 def facts_of(given: GivenFacts, identifier: str | None) -> Facts:

@@ -1,12 +1,14 @@
 """What all client connections of one worker share: the caps, the counts, the admission, and the sweep of deadlines."""
 
 import asyncio
+import ssl
 from collections import Counter
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from gateway.engine.refusals import refusal
 from gateway.ingress.admission import Admission
+from gateway.ingress.header_guard import HeaderGuard
 from gateway.ingress.respond import refusal_bytes
 from gateway.model.errors import Fault
 from gateway.model.limits import Limits
@@ -56,6 +58,16 @@ class Clients:
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(self._period, self._sweep)
         return None
+
+    def introduce(self, connection: "ClientConnection", encrypted: ssl.SSLObject | None) -> None:
+        """Tell a new connection whom its client's certificate names, and what its peer may not say."""
+        identities = self.gateway.services.identities
+        if identities is None:
+            return
+        if encrypted is not None:
+            connection.certified = identities.of_certificate(encrypted.getpeercert(binary_form=True))
+        if identities.guarded:
+            connection.guard = HeaderGuard(identities.guarded, listed=identities.lists(connection.peer))
 
     def forget(self, connection: "ClientConnection") -> None:
         """A connection is closed."""

@@ -145,6 +145,8 @@ class _Exchange:
                 peer=connection.peer,
                 trusted=connection.trusted,
                 last=None if last is None else last.block,
+                certified=connection.certified,
+                guard=connection.guard,
             )
             connection.remember(wire, repeatable=is_repeatable(wire))
         if wire.block.via or connection.server_name:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 import msgspec
 
+from gateway.ingress.header_guard import HeaderGuard
 from gateway.ingress.hops import FORWARDING, HOP_BY_HOP, strip_request
 from gateway.ingress.upstream_head import FieldBlock
 from gateway.model.errors import Fault, Source
@@ -54,7 +55,9 @@ class HeaderBlock(msgspec.Struct, gc=False):
     derived: dict[object, object] = msgspec.field(default_factory=dict)
 
 
-def read_fields(lines: HeaderPairs, limits: Limits, *, legacy: bool, trusted: bool) -> HeaderBlock:
+def read_fields(
+    lines: HeaderPairs, limits: Limits, *, legacy: bool, trusted: bool, guard: HeaderGuard | None = None
+) -> HeaderBlock:
     """Check the fields, apart from what depends on method and target. Raises as `read_head`."""
     fields = _by_name(lines, limits)
     chunked = _is_chunked(fields, legacy=legacy)
@@ -66,7 +69,7 @@ def read_fields(lines: HeaderPairs, limits: Limits, *, legacy: bool, trusted: bo
         chunked,
         length,
         fields.get(b"host"),
-        onward_fields(lines, fields, trusted=trusted),
+        onward_fields(lines, fields, trusted=trusted, guard=guard),
         b"expect" in fields and _expects_continue(fields[b"expect"], legacy=legacy),
         header_values(lines, b"via") if b"via" in fields else [],
         b"upgrade" in fields and not legacy,
@@ -88,8 +91,16 @@ def _by_name(lines: HeaderPairs, limits: Limits) -> dict[bytes, bytes]:
     return fields
 
 
-def onward_fields(lines: HeaderPairs, fields: Mapping[bytes, bytes], *, trusted: bool) -> HeaderPairs:
-    """What may go on: neither this hop's fields, nor Expect, which is answered here."""
+def onward_fields(
+    lines: HeaderPairs, fields: Mapping[bytes, bytes], *, trusted: bool, guard: HeaderGuard | None = None
+) -> HeaderPairs:
+    """What may go on: neither this hop's fields, nor Expect, which is answered here, nor what `guard` takes away.
+
+    Raises:
+        Fault: bad_request, as `HeaderGuard.strip`.
+    """
+    if guard is not None:
+        lines = guard.strip(lines)
     every = b" ".join(fields)
     if _NEVER_AS_IT_IS.isdisjoint(fields) and b"_" not in every and b"x-forwarded" not in every:
         return lines

@@ -21,7 +21,7 @@ the kernel's queue for seconds, so each listener has that many descriptors of it
 
 
 def server_context(tls: Tls) -> ssl.SSLContext:
-    """TLS 1.2 or newer, ALPN `http/1.1`; with `client_ca` only for clients that it vouches for.
+    """TLS 1.2 or newer, ALPN `http/1.1`; with `client_ca` not for clients that it does not vouch for.
 
     Raises:
         OSError: a file cannot be read (`ssl.SSLError`, one of its kind: its content does not fit).
@@ -33,7 +33,7 @@ def server_context(tls: Tls) -> ssl.SSLContext:
     context.set_alpn_protocols(["http/1.1"])
     if tls.client_ca is not None:
         context.load_verify_locations(tls.client_ca)
-        context.verify_mode = ssl.CERT_REQUIRED
+        context.verify_mode = ssl.CERT_OPTIONAL if tls.client_certificate == "optional" else ssl.CERT_REQUIRED
     context.sni_callback = _remember_server_name
     return context
 

@@ -17,11 +17,13 @@ from aiohttp import web
 from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 from aiohttp.web_protocol import _ErrInfo
 
+from gateway.ingress.header_guard import HeaderGuard
 from gateway.ingress.listeners import SNI
 from gateway.ingress.request_loop import Handler, RequestLoop
 from gateway.ingress.translate import REPEATABLE_LINE, RepeatedRequest, WireRequest
 from gateway.ingress.upload import Upload
 from gateway.model.errors import Fault, Source
+from gateway.model.identity import Identity
 from gateway.model.words import Posture
 
 if TYPE_CHECKING:
@@ -39,6 +41,7 @@ class ClientConnection(RequestLoop):
     """Serves one connection; `clients` holds what all connections of the server share.
 
     `peer` is the client's address ("" on a unix socket) and `trusted` whether it may speak for others;
+    `certified` is whom its TLS certificate names, and `guard` takes a trusted header from it;
     `server_name` is the host that TLS was asked for; `served` counts requests; `last` is the last one
     that was read in full.
     """
@@ -53,7 +56,9 @@ class ClientConnection(RequestLoop):
         "_repeatable",
         "_tail",
         "_tunnel_idle",
+        "certified",
         "counted",
+        "guard",
         "last",
         "peer",
         "scheme",
@@ -78,6 +83,8 @@ class ClientConnection(RequestLoop):
         self.scheme = "http"
         self.server_name: str | None = None
         self.trusted = False
+        self.certified: Identity | None = None
+        self.guard: HeaderGuard | None = None
         self.served = 0
         self.upload: Upload | None = None
         self._tunnel_idle: Callable[[float], bool] | None = None
@@ -97,6 +104,7 @@ class ClientConnection(RequestLoop):
         if encrypted is not None:
             self.scheme = "https"
             self.server_name = getattr(encrypted, SNI, None)
+        self._clients.introduce(self, encrypted)
         code = self._clients.admit(self)
         if code is None:
             super().connection_made(transport)

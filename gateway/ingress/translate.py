@@ -14,7 +14,9 @@ import msgspec
 from aiohttp.http_parser import RawRequestMessage
 
 from gateway.ingress.header_block import HeaderBlock, client_fault, is_number, onward_fields, read_fields
+from gateway.ingress.header_guard import HeaderGuard
 from gateway.ingress.target import host_of, read_target
+from gateway.model.identity import Identity
 from gateway.model.limits import Limits
 from gateway.model.message import HeaderPairs, RequestHead, header_values
 from gateway.model.words import Posture
@@ -61,7 +63,15 @@ def read_repeated(request: RepeatedRequest, last: WireRequest) -> WireRequest:
     before = last.head
     block = last.block
     head = RequestHead(
-        request.method, request.target, before.host, block.onward, before.scheme, before.peer, False, block.derived
+        request.method,
+        request.target,
+        before.host,
+        block.onward,
+        before.scheme,
+        before.peer,
+        False,
+        block.derived,
+        before.certified,
     )
     return WireRequest(head, block, True, last.authority)
 
@@ -74,11 +84,14 @@ def read_head(
     peer: str,
     trusted: bool,
     last: HeaderBlock | None = None,
+    certified: Identity | None = None,
+    guard: HeaderGuard | None = None,
 ) -> WireRequest:
     """Check the head of one request and strip what belongs to this hop only.
 
     `scheme` and `peer` are those of the connection; only a `trusted` peer may speak for a client.
-    `last` is the block of the connection's request before.
+    `last` is the block of the connection's request before, `certified` whom its certificate names.
+    `guard` takes a trusted header from peers that may not send it.
 
     Raises:
         Fault: bad_request, ambiguous_framing, method_not_allowed, not_implemented, version_unsupported,
@@ -95,16 +108,26 @@ def read_head(
     if last is not None and last.lines == lines and last.legacy is legacy:
         block = last
     else:
-        block = read_fields(lines, limits, legacy=legacy, trusted=trusted)
+        block = read_fields(lines, limits, legacy=legacy, trusted=trusted, guard=guard)
     if block.chunked != bool(message.chunked):
         raise client_fault(Posture.AMBIGUOUS_FRAMING, "two readings of the framing disagree")
     target, authority = read_target(method, message.path.encode("utf-8", "surrogateescape"))
     if authority is None and block.authority is not None and not block.upgrade and method != "OPTIONS":
         host = host_of(block.authority, scheme)
-        head = RequestHead(method, target, host, block.onward, scheme, peer, block.has_body, block.derived)
+        head = RequestHead(method, target, host, block.onward, scheme, peer, block.has_body, block.derived, certified)
         # aiohttp's parser loses what follows an upgrade that it does not know in the same piece of input.
         return WireRequest(head, block, not message.should_close and not message.upgrade, block.authority)
-    return _read_uncommon(message, block, target, authority, scheme=scheme, peer=peer, trusted=trusted)
+    return _read_uncommon(
+        message,
+        block,
+        target,
+        authority,
+        scheme=scheme,
+        peer=peer,
+        trusted=trusted,
+        certified=certified,
+        guard=guard,
+    )
 
 
 def _read_uncommon(
@@ -116,6 +139,8 @@ def _read_uncommon(
     scheme: str,
     peer: str,
     trusted: bool,
+    certified: Identity | None,
+    guard: HeaderGuard | None,
 ) -> WireRequest:
     """What method or target say about the fields: an authority of its own, Max-Forwards, a handshake."""
     method = message.method
@@ -131,10 +156,10 @@ def _read_uncommon(
         lines = tuple((k, b"%d" % (max_forwards - 1) if k.lower() == b"max-forwards" else v) for k, v in lines)
     key = _websocket_key(method, block) if block.upgrade else b""
     verbatim = lines is block.lines
-    onward = block.onward if verbatim else onward_fields(lines, block.fields, trusted=trusted)
+    onward = block.onward if verbatim else onward_fields(lines, block.fields, trusted=trusted, guard=guard)
     host = "" if authority is None else host_of(authority, scheme)
     return WireRequest(
-        RequestHead(method, target, host, onward, scheme, peer, block.has_body),
+        RequestHead(method, target, host, onward, scheme, peer, block.has_body, certified=certified),
         block,
         not message.should_close and (bool(key) or not message.upgrade),
         authority or b"",

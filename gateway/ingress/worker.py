@@ -124,6 +124,7 @@ class Worker:
             limits=settings.limits,
             log=log,
             ledger=settings.ledger,
+            identity=settings.identity,
         )
         try:
             await services.record_policy(policy)

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 import msgspec
 
 from gateway.model.field_template import Fields, FilledFields, HeaderPairs
+from gateway.model.identity import Identity
 
 
 class RequestHead(msgspec.Struct, frozen=True, gc=False):
@@ -17,7 +18,8 @@ class RequestHead(msgspec.Struct, frozen=True, gc=False):
     `target` is origin-form (`/path?query`) or `*`, byte for byte as it came; `host` is lower-case,
     with its port only where that differs from the scheme's default. `derived` is a place for what
     follows from `headers` alone: requests on one connection that repeat their header block share
-    it, so that each layer works the block out once. It ends with the connection.
+    it, so that each layer works the block out once. It ends with the connection. `certified` is whom
+    the certificate of the connection's client names.
     """
 
     method: str
@@ -28,6 +30,7 @@ class RequestHead(msgspec.Struct, frozen=True, gc=False):
     peer: str = ""
     has_body: bool = False
     derived: dict[object, object] = msgspec.field(default_factory=dict)
+    certified: Identity | None = None
 
 
 class ResponseHead(msgspec.Struct, frozen=True, gc=False):

@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 import msgspec
 
 from gateway.model.errors import ConfigError
+from gateway.model.identity import Identity, IdentitySource
 from gateway.model.words import STANDINGS, ConsentStatus
 from gateway.policy.policy import Place
 from gateway.policy.report import Report, closest
@@ -39,11 +40,15 @@ class CaseMessage(msgspec.Struct, frozen=True):
 
 
 class CaseFacts(msgspec.Struct, frozen=True):
-    """`consents` maps a purpose, or (purpose, recipient), to a status; `date` is an ISO date."""
+    """`consents` maps a purpose, or (purpose, recipient), to a status; `date` is an ISO date.
+
+    `identity` is whom a verified source names.
+    """
 
     subject: str | None = None
     consents: tuple[tuple[str, str, ConsentStatus], ...] = ()
     date: str | None = None
+    identity: Identity | None = None
 
 
 class Expectation(msgspec.Struct, frozen=True):
@@ -163,7 +168,7 @@ class _Reader:
         return pairs
 
     def _facts(self, node: Node | None) -> CaseFacts:
-        fields = self._fields(node, ("subject", "consents", "date")) if node is not None else {}
+        fields = self._fields(node, ("subject", "identity", "consents", "date")) if node is not None else {}
         consents: list[tuple[str, str, ConsentStatus]] = []
         given = fields.get("consents")
         if isinstance(given, Mapping):
@@ -177,7 +182,17 @@ class _Reader:
             subject=self._text(fields["subject"]) if "subject" in fields else None,
             consents=tuple(consents),
             date=self._text(fields["date"]) if "date" in fields else None,
+            identity=self._identity(fields["identity"]) if "identity" in fields else None,
         )
+
+    def _identity(self, node: Node) -> Identity | None:
+        sources = tuple(source.value for source in IdentitySource)
+        given = self._fields(node, sources)
+        if isinstance(node, Mapping) and len(given) != 1:
+            self._report.add("PG108", node, "one source names the person", f"one of: {', '.join(sources)}")
+        for source, value in given.items():
+            return Identity(IdentitySource(source), self._text(value), float("inf"))
+        return None
 
     def _status(self, node: Node) -> ConsentStatus:
         known = [status.value for status in STANDINGS]

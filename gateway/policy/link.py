@@ -61,6 +61,7 @@ def route_of(draft: DraftRoute, known: Declarations, number: int) -> Route:
         body_limit=draft.options.body_limit,
         place=draft.place,
         number=number,
+        identified=draft.subject.at if draft.subject and draft.subject.address is None else None,
     )
 
 
@@ -71,7 +72,7 @@ def _check_path_names(draft: DraftRoute, match: Match, report: Report) -> None:
         for field in draft.request.fields
         if field.rule.address.place is Where.PATH
     ]
-    if draft.subject and draft.subject.address.place is Where.PATH:
+    if draft.subject and draft.subject.address and draft.subject.address.place is Where.PATH:
         named.append((draft.subject.address.name, draft.subject.at))
     for name, place in named:
         if name not in names:

@@ -114,7 +114,7 @@ def _lint_purposes(draft: DraftRoute, known: Declarations, report: Report) -> No
             continue
         if purpose.basis.needs_consent and not draft.has_subject:
             message = f"'{purpose.name}' needs consent, but the route names no subject, so nobody can have given it"
-            hint = "add 'subject: {field: ADDRESS}' to the route"
+            hint = "add 'subject: {field: ADDRESS}' or 'subject: identity' to the route"
             report.add("PG301", field.purpose_at, message, hint, severity=severity)
         if is_special(field.rule.data_class) and purpose.basis is not Basis.EXPLICIT_CONSENT:
             message = f"{field.rule.data_class} is a special category, and '{purpose.name}' rests on {purpose.basis}"
@@ -123,9 +123,9 @@ def _lint_purposes(draft: DraftRoute, known: Declarations, report: Report) -> No
 
 
 def _lint_subject(draft: DraftRoute, report: Report) -> None:
-    if draft.subject is None:
+    address = draft.subject.address if draft.subject else None
+    if draft.subject is None or address is None:
         return
-    address = draft.subject.address
     if any(isinstance(step, Every | Descend) for step in address.steps):
         message = f"'{address.text}' can select several people"
         report.add("PG307", draft.subject.at, message, "name the one value that identifies the person")

@@ -39,8 +39,9 @@ def lint_items(draft: DraftRoute, known: Declarations, report: Report) -> None:
 
 
 def _lint_subject(draft: DraftRoute, report: Report) -> None:
-    if draft.subject and draft.subject.address.place in _BODY_PLACES and _reads_body(draft.request):
-        message = f"'{draft.subject.address.text}' is looked for in the whole request before its first item goes on"
+    address = draft.subject.address if draft.subject else None
+    if draft.subject and address and address.place in _BODY_PLACES and _reads_body(draft.request):
+        message = f"'{address.text}' is looked for in the whole request before its first item goes on"
         hint = "fine if only answers are large; else use 'header:', 'cookie:', 'query:' or 'path:'"
         report.add("PG310", draft.subject.at, message, hint)
 

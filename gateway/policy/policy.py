@@ -85,6 +85,8 @@ class Route(msgspec.Struct, frozen=True):
     `caller` is the recipient of responses. `stream` names what may pass unread on this route
     (`websocket`, `event_stream`), and whether bodies of many items are edited as they flow (`items`).
     `record_always` asks for a record of every message. `number` is the route's place among the policy's.
+    `identified` is where the rules say that the person is whom a verified source names; then there is
+    no `subject`.
     """
 
     name: str
@@ -103,6 +105,12 @@ class Route(msgspec.Struct, frozen=True):
     body_limit: int | None
     place: Place
     number: int = 0
+    identified: Place | None = None
+
+    @property
+    def names_person(self) -> bool:
+        """Whether the route says who the data is about."""
+        return self.subject is not None or self.identified is not None
 
     def section(self, direction: Direction) -> Section:
         return self.request if direction is Direction.REQUEST else self.response

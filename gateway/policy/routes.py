@@ -14,14 +14,16 @@ from gateway.policy.policy import CALLER, Place
 from gateway.policy.reader import Reader
 from gateway.policy.sections import DraftSection, read_address, read_section, whole_rest
 from gateway.policy.source import Mapping as MappingNode
-from gateway.policy.source import Node
+from gateway.policy.source import Node, Scalar
 
 _UNITS = {"": 1, "B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
 _SIZE = re.compile(r"([0-9]+)([A-Za-z]*)")
 
 
 class DraftSubject(msgspec.Struct, frozen=True):
-    address: Address
+    """Without an address the person is whom a verified source names."""
+
+    address: Address | None
     at: Place
 
 
@@ -116,6 +118,12 @@ def _mention(reader: Reader, keys: Mapping[str, Node], name: str, mentioned: lis
 
 
 def _read_subject(reader: Reader, node: Node) -> DraftSubject | None:
+    if isinstance(node, Scalar) and not node.is_null:
+        if node.text in schema.SUBJECT_WORDS:
+            return DraftSubject(None, place_of(node))
+        hint = "write 'subject: identity', or 'subject: {field: ADDRESS}'"
+        reader.report.add("PG107", node, f"'{node.text}' is not a known subject", hint)
+        return None
     keys = reader.keys(node, schema.SUBJECT)
     scalar = reader.scalar(keys["field"], "'field'") if "field" in keys else None
     address = read_address(reader, scalar) if scalar else None

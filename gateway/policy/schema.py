@@ -34,6 +34,9 @@ SIMPLE_ACTIONS = ("keep", "drop", "blank", "mask", "hash", "pseudonym", "block")
 SETTING_ACTIONS = ("mask", "generalise")
 """Actions that can be written as a mapping of one key."""
 
+SUBJECT_WORDS = ("identity",)
+"""What a route can say in place of an address: the person is whom a verified source names."""
+
 STREAMS = ("websocket", "event_stream", "items")
 RECORDS = ("known", "always")
 
@@ -148,7 +151,11 @@ ROUTE = Shape(
         Key("match", _ref("match"), "Which requests the route is for.", required=True),
         Key("to", _TEXT, "The recipient of the requests; it needs an upstream.", required=True),
         Key("caller", _TEXT, "The recipient of the responses (default: `caller`, which need not be declared)."),
-        Key("subject", _ref("subject"), "Who the data is about."),
+        Key(
+            "subject",
+            {"anyOf": [_words(SUBJECT_WORDS), _ref("subject")]},
+            "Who the data is about: an address, or `identity`, whom a verified source names.",
+        ),
         Key("mode", _words(list(Mode)), "`enforce` (default), or `observe`: record only and change nothing."),
         Key("request", _ref("section"), "Rules for requests (left out: everything that is not plumbing is dropped)."),
         Key("response", _ref("section"), "Rules for responses; has to be there on an enforced route."),

@@ -1,4 +1,4 @@
-"""Diagnostic codes of deployment: 90x a rules directory, 91x to 93x gateway.yaml. Meanings never change."""
+"""Diagnostic codes of deployment: 90x a rules directory, 91x to 94x gateway.yaml. Meanings never change."""
 
 from types import MappingProxyType
 
@@ -29,10 +29,15 @@ _ERRORS = {
     "PG920": "TLS files are given for a recipient that has no https upstream",
     "PG921": "two recipients with one upstream have different TLS files",
     "PG922": "two keys of the ledger contradict each other, or one asks for another",
+    "PG940": "a trusted header without the networks of the peers that may send it, or with all networks",
+    "PG941": "client certificates are spoken of, but no listener has an authority to check them",
+    "PG942": "a trusted header is removed before it is read, since its peers may not forward",
+    "PG944": "a route asks verified sources who the person is, and none is configured",
     "PG930": "an anchor is of no kind that there is, or of more than one",
     "PG931": "two anchors are the same place",
 }
 _WARNINGS = {
+    "PG943": "the keys of tokens come over a connection on which they can be replaced",
     "PG932": "a file that keeps heads lies on the same device as the ledger, and is lost or changed with it",
     "PG918": "the admin listener can be reached from other hosts, and it asks nobody who they are",
 }

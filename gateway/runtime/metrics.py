@@ -58,6 +58,8 @@ class Snapshot(msgspec.Struct, frozen=True):
     latency: dict[str, Latency] = {}
     in_flight: int = 0
     sightings: tuple[tuple[str, str, str, str, int], ...] = ()
+    identities: tuple[tuple[str, str, int], ...] = ()
+    key_fetches: dict[str, int] = {}
 
 
 class RouteCounts(array):  # type: ignore[type-arg]  # it takes no argument at run time
@@ -111,6 +113,9 @@ class Metrics:
     def __init__(self) -> None:
         self.in_flight = 0
         self.sightings: Sightings | None = None
+        self.identities: defaultdict[tuple[str, str], int] = defaultdict(int)
+        """Requests by the source of identity that decided, and how."""
+        self.key_fetches: defaultdict[str, int] = defaultdict(int)
         self._refusals: defaultdict[str, int] = defaultdict(int)
         self._routes: defaultdict[str, RouteCounts] = defaultdict(RouteCounts)
 
@@ -137,6 +142,8 @@ class Metrics:
             latency={route: each.latency() for route, each in self._routes.items() if any(each.statuses())},
             in_flight=self.in_flight,
             sightings=self.sightings.rows() if self.sightings is not None else (),
+            identities=tuple((*key, count) for key, count in self.identities.items()),
+            key_fetches=dict(self.key_fetches),
         )
 
     def _messages(self) -> Iterator[tuple[str, str, bool, int]]:
@@ -156,6 +163,8 @@ def merge(snapshots: Iterable[Snapshot]) -> Snapshot:
     exchanges: defaultdict[tuple[str, int], int] = defaultdict(int)
     latency: defaultdict[str, Latency] = defaultdict(_no_latency)
     sightings: defaultdict[tuple[str, str, str, str], int] = defaultdict(int)
+    identities: defaultdict[tuple[str, str], int] = defaultdict(int)
+    key_fetches: defaultdict[str, int] = defaultdict(int)
     in_flight = 0
     for snapshot in snapshots:
         for route, direction, recorded, count in snapshot.messages:
@@ -171,6 +180,10 @@ def merge(snapshots: Iterable[Snapshot]) -> Snapshot:
         in_flight += snapshot.in_flight
         for method, path, direction, address, count in snapshot.sightings:
             sightings[method, path, direction, address] += count
+        for source, outcome, count in snapshot.identities:
+            identities[source, outcome] += count
+        for outcome, count in snapshot.key_fetches.items():
+            key_fetches[outcome] += count
     return Snapshot(
         messages=tuple((*key, count) for key, count in messages.items()),
         refusals=dict(refusals),
@@ -178,6 +191,8 @@ def merge(snapshots: Iterable[Snapshot]) -> Snapshot:
         latency=dict(latency),
         in_flight=in_flight,
         sightings=tuple((*sighting, count) for sighting, count in sorted(sightings.items())),
+        identities=tuple((*key, count) for key, count in identities.items()),
+        key_fetches=dict(key_fetches),
     )
 
 
@@ -217,6 +232,16 @@ def _families(snapshot: Snapshot) -> Iterator[Metric]:
         exchanges.add_metric([route, str(status)], count)
     yield exchanges
     yield _histogram(snapshot)
+    identities = CounterMetricFamily(
+        PREFIX + "identities", "Requests by the source that said who called, and how", labels=["source", "outcome"]
+    )
+    for source, outcome, count in sorted(snapshot.identities):
+        identities.add_metric([source, outcome], count)
+    yield identities
+    fetches = CounterMetricFamily(PREFIX + "token_key_fetches", "Requests for the keys of tokens", labels=["outcome"])
+    for outcome, count in sorted(snapshot.key_fetches.items()):
+        fetches.add_metric([outcome], count)
+    yield fetches
     yield GaugeMetricFamily(PREFIX + "in_flight", "Exchanges under way", value=snapshot.in_flight)
 
 

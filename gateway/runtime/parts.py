@@ -81,6 +81,7 @@ class BodyEditor:
             method=exchange.head.method.encode(),
             route=exchange.name,
             subject=self._subject,
+            caller=exchange.caller,
             events=self._decision.events,
             status=self._status,
         )

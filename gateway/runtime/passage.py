@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING
 from gateway.engine.entity import RECEIPT_FIELD
 from gateway.engine.exchange import Exchange
 from gateway.engine.plan import Plans
-from gateway.engine.step import Send, Step
+from gateway.engine.step import Refuse, Send, Step
 from gateway.model.errors import Fault, GatewayError, StoreDown, Unreadable
 from gateway.model.facts import Facts, SubjectState
+from gateway.model.identity import ANONYMOUS, Identity, caller_of
 from gateway.model.message import HeaderPairs, Outgoing, Refusal, ResponseHead
 from gateway.model.words import Direction, Posture
+from gateway.runtime.identities import Identities
 from gateway.runtime.metrics import RouteCounts
 from gateway.runtime.parts import BodyEditor
 
@@ -59,7 +61,7 @@ class Passage:
     """One request's way through the gateway and its answer's way back."""
 
     __slots__ = (
-        "_counted", "_finished", "_flows", "_gateway", "_index", "_started", "_state",
+        "_counted", "_finished", "_flows", "_gateway", "_identified", "_index", "_started", "_state",
         "answer_editor", "direction", "editor", "exchange",
     )  # fmt: skip
 
@@ -74,6 +76,7 @@ class Passage:
         self._flows = False
         self._state: SubjectState | None = None
         self._index: int | None = None
+        self._identified = False
         self.exchange = exchange
         self.direction = Direction.REQUEST
         self.editor: BodyEditor | None = None
@@ -117,12 +120,31 @@ class Passage:
         return Reading.FLOWING if exchange.takes_flow and self._may_flow() else Reading.WHOLE
 
     def _may_flow(self) -> bool:
+        identities = self._gateway.services.identities
+        if identities is not None:
+            if identities.awaits_keys(self.exchange.head):
+                return False
+            self._identify(identities)
         try:
             subject = self._handle_so_far(self.exchange.open_request(None))
             return self.exchange.may_flow(self._facts(subject))
         except (Unreadable, StoreDown):
             # `admit_request` meets the same failure, and refuses.
             return False
+
+    def _identify(self, identities: Identities) -> None:
+        """Ask the verified sources once, so that all of one exchange speaks of the same caller."""
+        if not self._identified:
+            self._identified = True
+            self.exchange.identity = identities.resolve(self.exchange.head)
+
+    async def _name_caller(self, identity: Identity, step: Step) -> None:
+        """Have the caller's handle for a record, if there will be one. Raises StoreDown."""
+        exchange = self.exchange
+        if exchange.caller is ANONYMOUS and (isinstance(step, Refuse) or step.recorded or self._flows):
+            handle = await self._handle(identity.name)
+            if handle is not None:
+                exchange.caller = caller_of(identity, handle)
 
     async def _handle(self, identifier: str) -> str | None:
         """The handle of a person, who gets a key where there is none; None where the text names nobody."""
@@ -166,9 +188,16 @@ class Passage:
         exchange = self.exchange
         gateway = self._gateway
         try:
+            identities = gateway.services.identities
+            if identities is not None:
+                if not self._identified and identities.awaits_keys(exchange.head):
+                    await identities.keys_come()
+                self._identify(identities)
             self._flows = body is None and exchange.head.has_body and self.request_reading is Reading.FLOWING
             identifier = exchange.open_request(body)
             subject = None if identifier is None else await self._handle(identifier)
+            if subject is not None and exchange.treatment.identified is not None and exchange.identity is not None:
+                exchange.caller = caller_of(exchange.identity, subject)
             step = await self._admit(subject, exchange.request_plans)
             if gateway.sightings is not None:
                 gateway.sightings.note(exchange, Direction.REQUEST, exchange.head.headers)
@@ -232,6 +261,8 @@ class Passage:
         facts = ANYTIME if plans.constant is not None and subject is None else Facts(time.time(), subject)
         exchange, direction = self.exchange, self.direction
         step = exchange.decide_request(facts) if direction is Direction.REQUEST else exchange.decide_response(facts)
+        if exchange.identity is not None:
+            await self._name_caller(exchange.identity, step)
         if isinstance(step, Send):
             if step.recorded:
                 try:
@@ -248,6 +279,8 @@ class Passage:
         while True:
             facts = Facts(time.time(), subject, state)
             step = self._decide(facts)
+            if (identity := self.exchange.identity) is not None:
+                await self._name_caller(identity, step)
             if isinstance(step, Send) and step.recorded:
                 try:
                     self._index = await self._committed(step)

@@ -15,10 +15,13 @@ from gateway.model.words import Kind
 from gateway.policy.policy import Policy
 from gateway.runtime.consents import complete
 from gateway.runtime.erasure import open_subjects
+from gateway.runtime.identities import Identities, Tokens
+from gateway.runtime.key_source import open_keys
 from gateway.runtime.metrics import Metrics
 from gateway.runtime.moments import Moments
 from gateway.runtime.open_ledger import open_ledger
 from gateway.runtime.people import People
+from gateway.runtime.settings_identity import IdentitySettings
 from gateway.runtime.settings_ledger import LedgerSettings
 from gateway.stores.consent import CONSENTS, SqliteConsentStore
 from gateway.stores.keyfile import load_keyring
@@ -46,6 +49,7 @@ class Services:
         log: Any,
         limits: Limits,
         receipts: bool = False,
+        identities: Identities | None = None,
     ) -> None:
         self.keys = keys
         self.people = people
@@ -55,6 +59,7 @@ class Services:
         self.log = log
         self.limits = limits
         self.receipts = receipts
+        self.identities = identities
         self._moments = Moments()
         self._counted: dict[str, int] = {}
 
@@ -68,12 +73,14 @@ class Services:
         limits: Limits,
         log: Any,
         ledger: LedgerSettings = LedgerSettings(),  # noqa: B008 - frozen
+        identity: IdentitySettings = IdentitySettings(),  # noqa: B008 - frozen
     ) -> "Services":
         """Open everything that the worker of this slot needs; must run inside its event loop.
 
         `origin` names the slot's log if this is its first use.
 
         Raises:
+            ValueError, OSError: the file of the keys for tokens cannot be used.
             StoreDown: keys are missing or exposed, a store cannot be opened, or an older copy of the
                 subject store was put back, with keys that were erased; nothing stays open.
         """
@@ -86,6 +93,10 @@ class Services:
             stack.callback(consent.close)
             if met_nobody and not consent.is_empty():
                 log.warning("what people decided before matches nobody: subjects.sqlite is new or lost")
+            metrics = Metrics()
+            identities = open_identities(identity, metrics, log)
+            if identities is not None:
+                stack.callback(identities.abandon)
             opened = open_ledger(state, slot, origin=origin, settings=ledger, timeout=limits.audit_timeout)
             # Its key gives the operators' log its name.
             _complete_consents(state, consent, log)
@@ -95,10 +106,11 @@ class Services:
             people=people,
             consent=consent,
             ledger=opened,
-            metrics=Metrics(),
+            metrics=metrics,
             log=log,
             limits=limits,
             receipts=ledger.receipts,
+            identities=identities,
         )
 
     async def record_policy(self, policy: Policy) -> None:
@@ -151,6 +163,8 @@ class Services:
 
     async def close(self) -> None:
         """Close the ledger last, so that everything before it can still be recorded."""
+        if self.identities is not None:
+            await self.identities.close()
         self.people.close()
         self.consent.close()
         if self.ledger is not None:
@@ -169,6 +183,18 @@ def _complete_consents(state: Path, consent: SqliteConsentStore, log: Any) -> No
         return
     if completed:
         log.info("consent events recorded that were owed to the ledger", count=completed)
+
+
+def open_identities(settings: IdentitySettings, metrics: Metrics, log: Any) -> Identities | None:
+    """The sources of identity that are configured, for the running event loop; None where there are none.
+
+    Raises:
+        ValueError, OSError: the file of the keys, or of the authorities for their URL, cannot be used.
+    """
+    if not settings.any:
+        return None
+    tokens = Tokens(settings.token, open_keys(settings.token, metrics, log)) if settings.token is not None else None
+    return Identities(settings, tokens, metrics)
 
 
 def open_people(state: Path, keys: KeyRing) -> People:

@@ -14,6 +14,7 @@ import msgspec
 from gateway.audit.anchors import AnchorSettings
 from gateway.model.limits import DEFAULT_LIMITS, Limits
 from gateway.policy.policy import Policy
+from gateway.runtime.settings_identity import IdentitySettings
 from gateway.runtime.settings_ledger import LedgerSettings
 
 LOG_LEVELS = ("debug", "info", "warning", "error")
@@ -35,11 +36,15 @@ class ListenerAddressError(ValueError):
 
 
 class Tls(msgspec.Struct, frozen=True):
-    """Paths of PEM files. With `client_ca`, clients must present a certificate that it signed."""
+    """Paths of PEM files. With `client_ca`, clients present a certificate that it signed, or are turned away.
+
+    `client_certificate` says whether one without any certificate is: `required`, `optional`.
+    """
 
     certificate: str
     key: str
     client_ca: str | None = None
+    client_certificate: str = "required"
 
 
 class Listener(msgspec.Struct, frozen=True):
@@ -109,6 +114,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     forwarded: Forwarded = Forwarded()
     upstream_tls: dict[str, UpstreamTls] = {}
     ledger: LedgerSettings = LedgerSettings()
+    identity: IdentitySettings = IdentitySettings()
     limits: Limits = DEFAULT_LIMITS
     log_level: str = "info"
     anchors: tuple[AnchorSettings, ...] = ()
@@ -132,10 +138,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return [Path(path) for each in self.listeners if each.tls for path in (each.tls.certificate, each.tls.key)]
 
     def authority_paths(self) -> list[Path]:
-        """Files whose change asks for new workers: client CAs, and everything towards upstreams."""
+        """Files whose change asks for new workers: client CAs, keys for tokens, everything towards upstreams."""
         clients = [each.tls.client_ca for each in self.listeners if each.tls]
         upstreams = [path for each in self.upstream_tls.values() for path in (each.ca, each.certificate, each.key)]
-        return [Path(path) for path in (*clients, *upstreams) if path is not None]
+        return [Path(path) for path in (*clients, *upstreams, *self.identity.paths()) if path is not None]
 
 
 def parse_listener(text: str, *, base: Path | None = None, tls: Tls | None = None) -> Listener:

@@ -32,6 +32,7 @@ from gateway.runtime.settings import (
     parse_listener,
 )
 from gateway.runtime.settings_anchors import AnchorsReader
+from gateway.runtime.settings_identity import CLIENT_CERTIFICATE, IdentityReader
 from gateway.runtime.settings_ledger import LEDGER_KEYS, LedgerSettings, read_ledger
 from gateway.runtime.settings_nodes import SettingsNodes
 
@@ -46,6 +47,7 @@ _KEYS = (
     "forwarded",
     "upstream_tls",
     "ledger",
+    "identity",
     "limits",
     "log_level",
     "anchors",
@@ -85,6 +87,24 @@ def load_settings(path: Path) -> tuple[Settings, list[Diagnostic]]:
     return settings, diagnostics
 
 
+def check_policy(settings: Settings, policy: Policy, file: str) -> list[Diagnostic]:
+    """What settings (of `file`) and rules say that cannot hold together."""
+    return [*check_recipients(settings, policy, file), *_check_identity(settings, policy)]
+
+
+def _check_identity(settings: Settings, policy: Policy) -> list[Diagnostic]:
+    """Routes whose person a verified source is to name, where there is none."""
+    if settings.identity.any:
+        return []
+    message = "the route '{}' asks who the person is of verified sources, and none is configured"
+    hint = "add 'identity:' to gateway.yaml, or name the person with 'subject: {field: ADDRESS}'"
+    return [
+        Diagnostic(place.file, place.line, place.column, "PG944", Severity.ERROR, message.format(route.name), hint)
+        for route in policy.routes
+        if (place := route.identified) is not None
+    ]
+
+
 def check_recipients(settings: Settings, policy: Policy, file: str) -> list[Diagnostic]:
     """What `upstream_tls` says of recipients that the rules contradict; `file` is named in the diagnostics."""
     found: list[Diagnostic] = []
@@ -113,16 +133,23 @@ class _Reader(SettingsNodes):
         keys = self._entries(root, _KEYS, _REQUIRED)
         self._version(keys.get("version"))
         state = self._path(keys.get("state")) or ""
+        listeners = self._listeners(keys.get("listeners"))
+        forwarded = self._forwarded(keys.get("forwarded"))
         return Settings(
-            listeners=self._listeners(keys.get("listeners")),
+            listeners=listeners,
             state=state,
             rules=self._path(keys.get("rules")),
             admin=self._admin(keys.get("admin")),
             workers=self._workers(keys.get("workers")),
             deployment=self._deployment(keys.get("deployment")),
-            forwarded=self._forwarded(keys.get("forwarded")),
+            forwarded=forwarded,
             upstream_tls=self._upstream_tls(keys.get("upstream_tls")),
             ledger=self._ledger(keys.get("ledger")),
+            identity=IdentityReader(self._report, self._base).identity(
+                keys.get("identity"),
+                certificates=any(each.tls and each.tls.client_ca for each in listeners),
+                forwarding=forwarded.trusted,
+            ),
             limits=self._limits(keys.get("limits")),
             log_level=self._word(keys.get("log_level"), LOG_LEVELS, "info"),
             anchors=AnchorsReader(self._report, self._base).anchors(keys.get("anchors"), state),
@@ -162,10 +189,14 @@ class _Reader(SettingsNodes):
     def _tls(self, node: Node | None) -> Tls | None:
         if node is None:
             return None
-        keys = self._entries(node, ("certificate", "key", "client_ca"), ("certificate", "key"))
+        keys = self._entries(node, ("certificate", "key", "client_ca", "client_certificate"), ("certificate", "key"))
         certificate, key = self._pair(node, keys.get("certificate"), keys.get("key"))
         authority = self._authority(keys.get("client_ca"))
-        return Tls(certificate, key, authority) if certificate is not None and key is not None else None
+        asked = self._word(keys.get("client_certificate"), CLIENT_CERTIFICATE, "required")
+        if "client_certificate" in keys and "client_ca" not in keys:
+            hint = "add 'client_ca: FILE' with the authorities, or leave it out"
+            self._add("PG941", keys["client_certificate"], "no authority is named for clients' certificates", hint)
+        return Tls(certificate, key, authority, asked) if certificate is not None and key is not None else None
 
     def _pair(self, at: Node, certificate: Node | None, key: Node | None) -> tuple[str | None, str | None]:
         """Certificate and key as paths, once it is sure that they can be loaded together."""

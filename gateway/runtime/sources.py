@@ -6,7 +6,7 @@ from gateway.model.errors import ConfigError, Diagnostic, Severity
 from gateway.policy.policy import Policy
 from gateway.runtime.reload import Fingerprint, fingerprint, load_directory
 from gateway.runtime.settings import Settings
-from gateway.runtime.settings_file import check_recipients, load_settings
+from gateway.runtime.settings_file import check_policy, load_settings
 
 FIXED = ("admin", "state", "deployment", "anchors", "heads_seconds")
 """Keys of the settings that cannot change before a restart."""
@@ -32,7 +32,7 @@ class Sources:
         if settings.rules is not None:
             policy, more = load_directory(Path(settings.rules))
             warnings = [*warnings, *more]
-            contradictions = check_recipients(settings, policy, str(self._file))
+            contradictions = check_policy(settings, policy, str(self._file))
             if contradictions:
                 raise ConfigError([*warnings, *contradictions])
         return settings, policy, warnings

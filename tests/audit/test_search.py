@@ -149,3 +149,20 @@ def test_times_are_compared_as_records_write_them(text, expected):
 def test_a_time_that_is_none():
     with pytest.raises(ValueError, match="isoformat"):
         record_time("yesterday")
+
+
+def test_a_caller_is_found_by_the_handle_and_not_as_a_subject(logs):
+    ann, eve = "s1.aaaaaaaaaaaaaaaaaaaaaa", "s1.bbbbbbbbbbbbbbbbbbbbbb"
+    writer = logs.start()
+    writer.append(
+        [
+            logs.record("r0", caller=f"token:{ann}", subject=eve),
+            logs.record("r1", caller=f"certificate:{ann}", subject=ann),
+            logs.record("r2", caller="anonymous", subject=ann),
+            logs.record("r3", caller=f"header:{eve}", route=f"like:{ann}"),
+        ]
+    )
+    writer.close()
+    logs_here = slots_of(logs.slot)
+    assert requests(search(logs_here, Query(caller=ann))) == ["r1", "r0"]
+    assert requests(search(logs_here, Query(caller=ann, subject=eve))) == ["r0"]

@@ -231,3 +231,23 @@ def test_diff_of_equal_rules_is_silent_success(folder):
     result = cli("diff", folder, folder)
 
     assert "no verdict changes" in result.stdout
+
+
+def test_explain_takes_an_identity_as_a_fact(folder):
+    path = folder / "shop.yaml"
+    path.write_text(path.read_text().replace("subject: {field: $.email}", "subject: identity"))
+    curl = """curl --json '{"email":"a@b.c","born":"1990-01-02"}' http://shop.example/customers"""
+    given = ("explain", "--rules", folder, "--curl", curl, "--consent", "ads=given", "--json")
+
+    named = json.loads(cli(*given, "--identity", "token:a@b.c").stdout)
+    nobody = json.loads(cli(*given, check=False).stdout)
+
+    assert (named["subject"], named["caller"]) == ("resolved", "token")
+    assert named["request"]["record"]["caller"].startswith("token:s1.")
+    assert (nobody["subject"], nobody["caller"], nobody["request"]["refused"]) == (
+        "none",
+        "anonymous",
+        "unresolved_subject",
+    )
+    for text in ("a@b.c", "password:a@b.c", "token:"):
+        assert "SOURCE:NAME" in cli(*given, "--identity", text, check=False).stderr

@@ -21,8 +21,9 @@ from gateway.model.limits import Limits
 from gateway.policy.compile import load_policy
 from gateway.runtime.gateway import Gateway
 from gateway.runtime.metrics import Metrics
-from gateway.runtime.services import Services, open_people
+from gateway.runtime.services import Services, open_identities, open_people
 from gateway.runtime.settings import Listener, Tls
+from gateway.runtime.settings_identity import IdentitySettings
 from gateway.stores.consent import SqliteConsentStore
 
 ROUTES = """
@@ -203,6 +204,7 @@ async def data_port(
     path: str = "",
     ledger=None,
     settings=None,
+    identity=IdentitySettings(),  # noqa: B008 - frozen
     **limits,
 ) -> AsyncIterator[DataPort]:
     """A gateway before an upstream that follows `scripts` (default: answers `OK` to everything)."""
@@ -210,14 +212,16 @@ async def data_port(
     with TemporaryDirectory() as state:
         async with scripted(*(scripts or (answering(OK),))) as upstream:
             keys = KeyRing(b"k" * 32, "26q4a")
+            metrics = Metrics()
             services = Services(
                 keys=keys,
                 people=open_people(Path(state), keys),
                 consent=SqliteConsentStore(Path(state) / "consent.sqlite"),
                 ledger=ledger,
-                metrics=Metrics(),
+                metrics=metrics,
                 log=structlog.get_logger(),
                 limits=bounds,
+                identities=open_identities(identity, metrics, structlog.get_logger()),
             )
             gateway = Gateway(load_policy({"rules.yaml": rules(routes, url or upstream.url())}, today=TODAY), services)
             pools = UpstreamPools(bounds)
@@ -234,5 +238,7 @@ async def data_port(
                     client.writer.close()
                 await server.close()
                 pools.abort()
+                if services.identities is not None:
+                    await services.identities.close()
                 services.people.close()
                 services.consent.close()

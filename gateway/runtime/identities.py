@@ -1,0 +1,206 @@
+"""Who calls, by the first verified source that speaks: client certificate, token, trusted header; else nobody.
+
+A source that speaks but does not verify ends the search: whoever sends a bad token is nobody, and not
+whom a weaker source would name. A request without any source is nobody too, and nobody has consented.
+"""
+
+import hashlib
+import ipaddress
+import re
+import time
+from collections import OrderedDict
+from typing import Final
+
+import msgspec
+
+from gateway.crypto.certificate import identity_of_certificate
+from gateway.crypto.signed_token import TokenDoubt, TokenRefused, TokenTerms, verify_token
+from gateway.crypto.token_keys import KeySet
+from gateway.documents.cookies import read_cookie
+from gateway.documents.headers import header_text
+from gateway.model.errors import Unreadable
+from gateway.model.identity import Identity, IdentitySource
+from gateway.model.message import RequestHead, header_values
+from gateway.runtime.key_source import KeySource
+from gateway.runtime.metrics import Metrics
+from gateway.runtime.settings_identity import IdentitySettings, TokenSettings
+
+VERIFIED_AT_MOST = 16_384
+"""Verified tokens that are remembered, until they expire; of more, those used longest ago go."""
+
+_VERIFIED: Final = "verified"
+_REFUSED: Final = "refused"
+_REPEATED: Final = "repeated"
+_NO_KEYS: Final = "no_keys"
+_FOREVER: Final = float("inf")
+_BEARER = re.compile(rb"(?i:bearer) +([^ ]+)")
+_BEGINS_BEARER = re.compile(rb"(?i)bearer(?: |$)")
+
+
+class _Kept(msgspec.Struct, frozen=True, gc=False):
+    """Whom a block of header fields names as long as the keys are these; kept with the block."""
+
+    identity: Identity | None
+    keys: KeySet | None
+
+
+class Tokens:
+    """Verifies tokens, each once: afterwards its digest is enough until it expires or the keys change."""
+
+    def __init__(self, settings: TokenSettings, source: KeySource) -> None:
+        self.source = source
+        self._settings = settings
+        self._terms: TokenTerms = settings.terms
+        self._field = settings.name.encode()
+        self._verified: OrderedDict[bytes, Identity] = OrderedDict()
+        self._verified_with: KeySet | None = None
+
+    def carried_by(self, head: RequestHead) -> list[bytes]:
+        """Every token that the request carries in the configured place.
+
+        Raises:
+            TokenRefused: the place cannot be read without doubt.
+        """
+        if self._settings.place == "cookie":
+            try:
+                return [text.encode() for text in read_cookie(head.headers, self._settings.name)]
+            except (Unreadable, UnicodeEncodeError):
+                raise TokenRefused(TokenDoubt.MALFORMED) from None
+        values = header_values(head.headers, self._field)
+        if self._field == b"authorization":
+            values = [value for value in values if _BEGINS_BEARER.match(value)]
+        return [_without_scheme(value.strip(b" \t")) for value in values]
+
+    def verify(self, token: bytes, now: float) -> Identity:
+        """Whom the token names. Raises TokenRefused, also where there are no keys yet."""
+        keys = self.source.keys
+        if keys is None:
+            raise TokenRefused(TokenDoubt.UNKNOWN_KEY)
+        if keys is not self._verified_with:
+            self._verified.clear()
+            self._verified_with = keys
+        digest = hashlib.sha256(token).digest()
+        known = self._verified.get(digest)
+        if known is not None and now < known.until:
+            self._verified.move_to_end(digest)
+            return known
+        try:
+            identity = verify_token(token, keys, self._terms, now)
+        except TokenRefused as refused:
+            self._verified.pop(digest, None)
+            if refused.doubt is TokenDoubt.UNKNOWN_KEY:
+                self.source.missed()
+            raise
+        self._verified[digest] = identity
+        if len(self._verified) > VERIFIED_AT_MOST:
+            self._verified.popitem(last=False)
+        return identity
+
+
+class Identities:
+    """The sources of one worker, in their order."""
+
+    def __init__(self, settings: IdentitySettings, tokens: Tokens | None, metrics: Metrics) -> None:
+        trusted = settings.trusted_header
+        self.guarded = trusted.name.encode() if trusted is not None else b""
+        """The trusted header, lower-case; empty where there is none. Ingress takes it from all but listed peers."""
+        self._networks = tuple(map(ipaddress.ip_network, trusted.networks)) if trusted is not None else ()
+        self._part = settings.client_certificate
+        self._tokens = tokens
+        self._metrics = metrics
+
+    def lists(self, peer: str) -> bool:
+        """Whether the peer's address (no port) may send the trusted header; a peer without an address never may."""
+        try:
+            address = ipaddress.ip_address(peer.partition("%")[0])
+        except ValueError:
+            return False
+        if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
+            address = address.ipv4_mapped
+        return any(address in network for network in self._networks)
+
+    def of_certificate(self, encoded: bytes | None) -> Identity | None:
+        """Whom the certificate of a connection's client names, for all its requests."""
+        if encoded is None or self._part is None:
+            return None
+        return identity_of_certificate(encoded, self._part)
+
+    def awaits_keys(self, head: RequestHead) -> bool:
+        """Whether the request carries a token, and the first keys may come in a moment."""
+        tokens = self._tokens
+        if tokens is None or not tokens.source.pending or head.certified is not None:
+            return False
+        try:
+            return bool(tokens.carried_by(head))
+        except TokenRefused:
+            return False
+
+    async def keys_come(self) -> None:
+        """Wait for the first keys, or until they could not be had; bounded by one fetch."""
+        if self._tokens is not None:
+            await self._tokens.source.first()
+
+    def resolve(self, head: RequestHead) -> Identity | None:
+        """Whom the first source that speaks names now; None for nobody. Counted."""
+        now = time.time()
+        if head.certified is not None:
+            named = bool(head.certified.name) and now < head.certified.until
+            self._count(IdentitySource.CERTIFICATE, _VERIFIED if named else _REFUSED)
+            return head.certified if named else None
+        keys = self._tokens.source.keys if self._tokens is not None else None
+        kept = head.derived.get(Identities)
+        if isinstance(kept, _Kept) and kept.keys is keys and (kept.identity is None or now < kept.identity.until):
+            if kept.identity is not None:
+                self._count(kept.identity.source, _VERIFIED)
+            return kept.identity
+        return self._resolve(head, keys, now)
+
+    def _resolve(self, head: RequestHead, keys: KeySet | None, now: float) -> Identity | None:
+        try:
+            identity = self._token(head, keys, now)
+        except TokenRefused:
+            return None
+        if identity is None and self.guarded:
+            values = header_values(head.headers, self.guarded)
+            if len(values) > 1:
+                self._count(IdentitySource.HEADER, _REPEATED)
+                return None
+            name = header_text(values[0]).strip() if values else ""
+            identity = Identity(IdentitySource.HEADER, name, _FOREVER) if name else None
+        if identity is not None:
+            self._count(identity.source, _VERIFIED)
+        head.derived[Identities] = _Kept(identity, keys)
+        return identity
+
+    def _token(self, head: RequestHead, keys: KeySet | None, now: float) -> Identity | None:
+        """Whom the token names; None where the request carries none. Raises TokenRefused, which is counted."""
+        if self._tokens is None:
+            return None
+        try:
+            carried = self._tokens.carried_by(head)
+            if not carried:
+                return None
+            if len(carried) == 1:
+                return self._tokens.verify(carried[0], now)
+        except TokenRefused as refused:
+            self._count(IdentitySource.TOKEN, refused.doubt if keys is not None else _NO_KEYS)
+            raise
+        self._count(IdentitySource.TOKEN, _REPEATED)
+        raise TokenRefused(TokenDoubt.MALFORMED)
+
+    def _count(self, source: IdentitySource, outcome: str) -> None:
+        self._metrics.identities[source, outcome] += 1
+
+    def abandon(self) -> None:
+        """Stop what goes on in the background, without waiting for its end."""
+        if self._tokens is not None:
+            self._tokens.source.abandon()
+
+    async def close(self) -> None:
+        if self._tokens is not None:
+            await self._tokens.source.close()
+
+
+def _without_scheme(value: bytes) -> bytes:
+    match = _BEARER.fullmatch(value)
+    return match[1] if match else value
