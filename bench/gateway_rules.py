@@ -14,11 +14,12 @@ version: 1
 controller: {{name: Bench, contact: privacy@bench.example, jurisdiction: EU}}
 purposes:
   service: {{basis: contract, title: Measure}}
-  offers: {{basis: consent, title: Measure consent}}
-recipients:
+{purposes}recipients:
   files: {{role: controller, upstream: "http://127.0.0.1:{port}"}}
 routes:
 """
+
+_OFFERS = "  offers: {basis: consent, title: Measure consent}\n"
 
 _WHOLE = """\
   - name: whole{number}
@@ -60,7 +61,7 @@ def write_rules(
     if by_consent:
         lines[0] = f"        $.{strip[0]}: {{is: {_CLASSES.get(strip[0], _OTHER)}, for: offers, otherwise: drop}}"
     subject, fields = _SUBJECT if by_consent else "", "\n".join(lines)
-    text = [_HEAD.format(port=upstream_port)]
+    text = [_HEAD.format(port=upstream_port, purposes=_OFFERS if by_consent else "")]
     text += [_WHOLE.format(number=number, path=path) for number, path in enumerate(whole)]
     text += [_ROUTE.format(name="documents", path="/{file}", fields=fields, subject=subject)]
     text += [_ROUTE.format(name=f"r{n}", path=path_of(n), fields=fields, subject=subject) for n in range(routes)]
