@@ -3,12 +3,14 @@
 #   make demo     the sample shop behind the gateway, with what to try
 #   make test     static checks and all tests; ARGS="..." goes to pytest
 #   make check    static checks only
-#   make bench    against nginx, nginx + Lua, mitmproxy and aiohttp; ARGS=--quick for a short run
+#   make bench    against nginx, nginx + Lua, mitmproxy and aiohttp; ARGS=--quick for a short run;
+#                 BENCH=curves, added_latency, large_bodies or overload for what bench/README.md says of them
 
 PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11,\
 	$(shell command -v $(name) >/dev/null && $(name) -c 'import sys; sys.exit(sys.version_info < (3, 11))' && echo $(name))))
 VENV ?= .venv
 BENCH_VENV ?= bench/.venv
+BENCH ?= run
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
@@ -16,7 +18,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 .PHONY: help demo test check bench clean
 
 help:
-	@sed -n 's/^#  *make /make /p' Makefile
+	@sed -n 's/^#   //p' Makefile
 
 demo: $(VENV)/.installed
 	$(BIN)/privacy-gateway demo $(ARGS)
@@ -31,7 +33,7 @@ check: $(VENV)/.installed-test
 	$(BIN)/lint-imports
 
 bench: $(BENCH_VENV)/.installed bench/.venv-mitmproxy/.tried
-	$(BENCH_VENV)/bin/python bench/run.py $(ARGS)
+	$(BENCH_VENV)/bin/python bench/$(BENCH).py $(ARGS)
 
 clean:
 	rm -rf $(VENV) $(BENCH_VENV) bench/.venv-mitmproxy bench/results dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -154,7 +154,8 @@ class Flood:
             tally.refused[code[1].decode() if code else "without a code"] += 1
             tally.refusal_latencies.append(waited)
         else:
-            tally.wrong[head.partition(b"\r\n")[0].decode("latin-1") + str(_CODE.findall(body))] += 1
+            code = _CODE.search(body)
+            tally.wrong[f"{head[9:12].decode('latin-1')} {code[1].decode() if code else 'with another body'}"] += 1
         connection.asked = False
         if _CLOSE.search(head):
             self._connect_again(connection)

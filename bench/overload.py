@@ -54,11 +54,21 @@ class Overload:
             raise SystemExit("the gateway does not strip the document even without load")
         return body
 
+    def _complaint(self) -> str:
+        connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=10)
+        connection.request("GET", self.path)
+        answer = connection.getresponse()
+        text = answer.read(500).decode(errors="replace")
+        connection.close()
+        return f"{answer.status} {text}; the gateway's log is {self.server.log} (with --keep)"
+
     def saturation(self) -> float:
         """Requests a second, the best of three runs after one to warm up."""
         rates = []
         for _ in range(4):
             found = closed_loop.run(self.server.port, self.path, seconds=self.options.warm, connections=64)
+            if found["failures"]:
+                raise SystemExit(f"{found['failures']:.0f} failures before there is any overload: {self._complaint()}")
             self.answered += int(found["requests"])
             rates.append(found["rate"])
         return max(rates[1:])
@@ -102,6 +112,7 @@ class Overload:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="10 seconds, to see that it works")
+    parser.add_argument("--keep", action="store_true", help="keep logs and state of the servers")
     parser.add_argument("--times", type=float, default=8.0, help="arrivals as a multiple of saturation")
     parser.add_argument("--seconds", type=float, help="of overload (60; quick: 10)")
     parser.add_argument("--connections", type=int, default=2000)
@@ -131,7 +142,7 @@ def main() -> None:
             overload.answered, recorded.disclosures(state), recorded.verdict(state)
         )
     finally:
-        bench.close(keep=False)
+        bench.close(keep=options.keep)
     show(rows, title)
     found = {"machine": report.machine(), "rows": [vars(row) for row in rows], "resident": watch.samples}
     (RESULTS / "overload.json").write_text(json.dumps(found | {"good_by_second": tally.good_by_second}, indent=1))

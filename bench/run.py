@@ -5,6 +5,7 @@ import http.client
 import json
 import os
 import shutil
+import signal
 import statistics
 import sys
 import time
@@ -42,6 +43,8 @@ class Bench:
     """One run: servers, documents and what was measured so far."""
 
     def __init__(self, plan: Plan) -> None:
+        # Whoever ends the bench ends its servers: SIGTERM alone would leave them behind.
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
         self.plan = plan
         self.home = RESULTS / f"run-{int(time.time())}"
         self.home.mkdir(parents=True)
