@@ -37,7 +37,9 @@ class Host:
 _NO_SPANS: dict[str, tuple[int, int]] = {}
 
 HOSTS_REMEMBERED = 1024
-"""Clients choose the host they send, so what is remembered of it is bounded."""
+PATHS_REMEMBERED = 4096
+_PATH_REMEMBERED = 256
+"""Clients choose the host and the path they send, so what is remembered of them is bounded."""
 
 
 class Router:
@@ -48,6 +50,7 @@ class Router:
         self._wildcards: dict[str, Host] = {}
         self._any = Host()
         self._tries: dict[str, tuple[Host, ...]] = {}
+        self._found: dict[tuple[str, str, bytes], RouteMatch] = {}
         for route in routes:
             pattern = parse_path(route.path)
             for host in route.hosts or ("*",):
@@ -120,14 +123,27 @@ class Router:
         exact = best.exact.get(method)
         if exact is not None and (match := exact.get(path)) is not None:
             return match
-        if doubtful(path):
-            return _find_in_doubt(method, tries, path)
-        segments = path[1:].split(b"/") if path[:1] == b"/" else None
-        for trie in tries:
-            found = search(trie.root, segments, 0, method) if segments else _whole(trie.root, method)
-            if found is not None:
-                return _with_spans(found, segments) if segments and found.captures else found.match
-        return None
+        asked = (host, method, path)
+        known = self._found.get(asked)
+        if known is not None:
+            return known
+        found = _search(method, tries, path)
+        if found is not None and len(path) <= _PATH_REMEMBERED:
+            if len(self._found) >= PATHS_REMEMBERED:
+                self._found.clear()
+            self._found[asked] = found
+        return found
+
+
+def _search(method: str, tries: tuple[Host, ...], path: bytes) -> RouteMatch | None:
+    if doubtful(path):
+        return _find_in_doubt(method, tries, path)
+    segments = path[1:].split(b"/") if path[:1] == b"/" else None
+    for trie in tries:
+        found = search(trie.root, segments, 0, method) if segments else _whole(trie.root, method)
+        if found is not None:
+            return _with_spans(found, segments) if segments and found.captures else found.match
+    return None
 
 
 def _find_in_doubt(method: str, tries: tuple[Host, ...], path: bytes) -> RouteMatch | None:

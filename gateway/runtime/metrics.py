@@ -31,12 +31,15 @@ _MESSAGES = {
     key: number for number, key in enumerate((str(way), recorded) for way in Direction for recorded in (False, True))
 }
 _MICROSECONDS = len(_MESSAGES)
-_STATUSES = {
-    status: _MICROSECONDS + 1 + number
-    for number, status in enumerate((200, 304, 201, 204, 302, 400, 401, 403, 404, 451, 500, 502, 503))
+# What nearly every request touches stands together, in two lines of the processor's cache.
+_STATUSES = {200: _MICROSECONDS + 1}
+_FIRST_BUCKET = _MICROSECONDS + 2
+_BEHIND_BUCKETS = _FIRST_BUCKET + len(BUCKETS) + 1
+_STATUSES |= {
+    status: _BEHIND_BUCKETS + number
+    for number, status in enumerate((201, 204, 302, 304, 400, 401, 403, 404, 451, 500, 502, 503))
 }
-_FIRST_BUCKET = _MICROSECONDS + 1 + len(_STATUSES)
-_NO_NUMBERS = bytes(8 * (_FIRST_BUCKET + len(BUCKETS) + 1))
+_NO_NUMBERS = bytes(8 * (_FIRST_BUCKET + len(BUCKETS) + len(_STATUSES)))
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 PREFIX = "privacy_gateway_"
@@ -66,7 +69,7 @@ class RouteCounts(array):  # type: ignore[type-arg]  # it takes no argument at r
     """What one route has seen, in one piece: thousands of routes are to stay in the processor's cache.
 
     First the messages by direction and record (in the order of `_MESSAGES`), then the time of all
-    exchanges in microseconds, the exchanges by the statuses of `_STATUSES`, and the latency buckets;
+    exchanges in microseconds, the latency buckets, and the exchanges by the statuses of `_STATUSES`;
     other statuses stand in `rare`.
     """
 
@@ -104,7 +107,7 @@ class RouteCounts(array):  # type: ignore[type-arg]  # it takes no argument at r
         yield from self.rare.items()
 
     def latency(self) -> Latency:
-        return Latency(self[_FIRST_BUCKET:].tolist(), self[_MICROSECONDS] / 1e6)
+        return Latency(self[_FIRST_BUCKET:_BEHIND_BUCKETS].tolist(), self[_MICROSECONDS] / 1e6)
 
 
 class Metrics:

@@ -11,7 +11,7 @@ from gateway.policy import router as router_module
 from gateway.policy import trie as trie_module
 from gateway.policy.pattern import Rank, parse_path
 from gateway.policy.policy import CALLER, DEFAULT_POSTURES, Place, Route, Section
-from gateway.policy.router import HOSTS_REMEMBERED, Router
+from gateway.policy.router import HOSTS_REMEMBERED, PATHS_REMEMBERED, Router
 
 SECTION = Section((), dict.fromkeys(Part, Rest.PASS))
 
@@ -189,6 +189,25 @@ def test_no_more_hosts_are_remembered_than_agreed():
         assert found(router, b"/x", host=f"h{number}.example") == "/x"
 
     assert len(router._tries) <= HOSTS_REMEMBERED
+
+
+def test_no_more_paths_are_remembered_than_agreed_and_none_that_is_long():
+    router = Router([route("/x/{name}")])
+    for number in range(PATHS_REMEMBERED + 9):
+        assert found(router, b"/x/%d" % number) == "/x/{name}"
+    assert found(router, b"/x/" + b"y" * 1000) == "/x/{name}"
+    assert len(router._found) == 9
+
+
+def test_what_was_found_is_remembered_for_that_host_method_and_path_alone():
+    router = Router([route("/x/{name}", "GET"), route("/x/{name}", "POST"), route("/x/{other}", hosts=("b.example",))])
+    for _ in range(2):
+        assert found(router, b"/x/1") == "GET /x/{name}"
+        assert found(router, b"/x/1", "POST") == "POST /x/{name}"
+        assert found(router, b"/x/1", host="b.example") == "b.example /x/{other}"
+        assert found(router, b"/x/1/2") is None
+        assert router.find("GET", "shop.example", b"/x/abc").spans == {"name": (3, 6)}
+        assert router.find("GET", "shop.example", b"/x/a").spans == {"name": (3, 4)}
 
 
 DOUBT = Router(
