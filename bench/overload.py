@@ -62,16 +62,16 @@ class Overload:
         connection.close()
         return f"{answer.status} {text}; the gateway's log is {self.server.log} (with --keep)"
 
-    def saturation(self) -> float:
-        """Requests a second, the best of three runs after one to warm up."""
+    def saturation(self, runs: int = 3) -> list[float]:
+        """Requests a second of some runs."""
         rates = []
-        for _ in range(4):
+        for _ in range(runs):
             found = closed_loop.run(self.server.port, self.path, seconds=self.options.warm, connections=64)
             if found["failures"]:
-                raise SystemExit(f"{found['failures']:.0f} failures before there is any overload: {self._complaint()}")
+                raise SystemExit(f"{found['failures']:.0f} failures without overload: {self._complaint()}")
             self.answered += int(found["requests"])
             rates.append(found["rate"])
-        return max(rates[1:])
+        return rates
 
     def probe(self, seconds: float) -> Probes:
         """One request after the other at a low rate."""
@@ -129,13 +129,17 @@ def main() -> None:
         overload = Overload(bench, options)
         if bench.other_cores:
             os.sched_setaffinity(0, bench.other_cores)
-        saturated, before = overload.saturation(), overload.probe(3)
+        overload.saturation(1)  # warms up
+        rates, before = overload.saturation(), overload.probe(3)
         watch = Watch(overload.server.pid, every=0.5)
         watch.start()
-        tally = overload.flood(options.times * saturated)
+        tally = overload.flood(options.times * max(rates))
         after = overload.probe(8)
         watch.over.set()
         watch.join()
+        if bench.upstream.process.poll() is not None:
+            raise SystemExit("the upstream was ended by somebody else: nothing of this run counts")
+        saturated = statistics.median(rates + overload.saturation())
         overload.server.stop()
         state = overload.home / "state"
         rows = judge(saturated, tally, watch.samples, before, after) + judge_ledger(

@@ -9,6 +9,7 @@ from rich.table import Table
 
 MIB = 1024 * 1024
 WINDOW = 0.25  # seconds
+IN_A_ROW = 4
 
 GOODPUT = 0.70
 SERVED_P99_MS = 1000.0
@@ -34,10 +35,13 @@ class Probes:
 
 
 def recovery(tally: Tally, before: Probes, after: Probes) -> float:
-    """Seconds after the load until every window is as before: no refusal, and no more than twice as slow."""
+    """Seconds after the load until a whole second is as before: no refusal, and no window twice as slow."""
     normal = 2 * before.p50 + 0.5
-    bad = [number for number, found in enumerate(after.windows) if found is None or found > normal]
-    return tally.settled + ((bad[-1] + 1) * WINDOW if bad else 0.0)
+    good = [found is not None and found <= normal for found in after.windows]
+    for number in range(len(good) - IN_A_ROW + 1):
+        if all(good[number : number + IN_A_ROW]):
+            return tally.settled + number * WINDOW
+    return float("inf")
 
 
 def percentile(values: list[float], share: float) -> float:

@@ -56,6 +56,7 @@ def test_a_second_run_installs_nothing(tmp_path):
 
 def test_arguments_are_handed_on():
     assert "bench/run.py --quick" in planned("bench", "VENV=fresh", "ARGS=--quick")
+    assert "bench/curves.py --quick" in planned("bench", "VENV=fresh", "BENCH=curves", "ARGS=--quick")
 
 
 def test_help_names_every_target():
