@@ -51,6 +51,10 @@ def place() -> Iterator[Place]:
         where = Place(home / "servers", home / "files", port, core, other_cores)
         try:
             yield where
+        except SystemExit as ended:
+            if upstream.process.poll() is None:
+                raise
+            raise SystemExit("the upstream was ended by somebody else: nothing of this run counts") from ended
         finally:
             where.stop()
     finally:
