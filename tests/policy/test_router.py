@@ -4,42 +4,14 @@ import sys
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from routing import found, route
 
 from gateway.model.errors import Unreadable
-from gateway.model.words import Mode, Part, Posture, Rest
+from gateway.model.words import Posture
 from gateway.policy import router as router_module
 from gateway.policy import trie as trie_module
 from gateway.policy.pattern import Rank, parse_path
-from gateway.policy.policy import CALLER, DEFAULT_POSTURES, Place, Route, Section
-from gateway.policy.router import HOSTS_REMEMBERED, PATHS_REMEMBERED, Router
-
-SECTION = Section((), dict.fromkeys(Part, Rest.PASS))
-
-
-def route(path, *methods, hosts=(), name=None):
-    return Route(
-        name=name or " ".join((*methods, *hosts, path)),
-        hosts=tuple(hosts),
-        methods=frozenset(methods),
-        path=path,
-        to="shop",
-        caller=CALLER,
-        mode=Mode.ENFORCE,
-        subject=None,
-        request=SECTION,
-        response=SECTION,
-        postures=DEFAULT_POSTURES,
-        stream=frozenset(),
-        record_always=False,
-        body_limit=None,
-        place=Place("rules.yaml", 1, 1),
-    )
-
-
-def found(router, path, method="GET", host="shop.example"):
-    match = router.find(method, host, path)
-    return match and match.route.name
-
+from gateway.policy.router import Router
 
 PATHS = Router(
     [
@@ -181,33 +153,6 @@ HOSTS = Router(
 )
 def test_the_most_specific_host_is_tried_first(host, path, name):
     assert found(HOSTS, path, host=host) == name
-
-
-def test_no_more_hosts_are_remembered_than_agreed():
-    router = Router([route("/x")])
-    for number in range(HOSTS_REMEMBERED * 3):
-        assert found(router, b"/x", host=f"h{number}.example") == "/x"
-
-    assert len(router._tries) <= HOSTS_REMEMBERED
-
-
-def test_no_more_paths_are_remembered_than_agreed_and_none_that_is_long():
-    router = Router([route("/x/{name}")])
-    for number in range(PATHS_REMEMBERED + 9):
-        assert found(router, b"/x/%d" % number) == "/x/{name}"
-    assert found(router, b"/x/" + b"y" * 1000) == "/x/{name}"
-    assert len(router._found) == 9
-
-
-def test_what_was_found_is_remembered_for_that_host_method_and_path_alone():
-    router = Router([route("/x/{name}", "GET"), route("/x/{name}", "POST"), route("/x/{other}", hosts=("b.example",))])
-    for _ in range(2):
-        assert found(router, b"/x/1") == "GET /x/{name}"
-        assert found(router, b"/x/1", "POST") == "POST /x/{name}"
-        assert found(router, b"/x/1", host="b.example") == "b.example /x/{other}"
-        assert found(router, b"/x/1/2") is None
-        assert router.find("GET", "shop.example", b"/x/abc").spans == {"name": (3, 6)}
-        assert router.find("GET", "shop.example", b"/x/a").spans == {"name": (3, 4)}
 
 
 DOUBT = Router(
