@@ -21,7 +21,7 @@ class Connection(asyncio.Protocol):
         self.received = bytearray()
         self.due = 0.0
         self.complete_at = -1
-        self.chunked = False
+        self.chunked = self.closes = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport
@@ -49,6 +49,7 @@ class Connection(asyncio.Protocol):
         self.chunked = b"\r\ntransfer-encoding: chunked" in head
         length = head.partition(b"\r\ncontent-length:")[2].partition(b"\r\n")[0]
         self.complete_at = end + 4 + int(length or 0)
+        self.closes = b"\r\nconnection: close" in head
         return True
 
     def connection_lost(self, _exc: Exception | None) -> None:
@@ -111,16 +112,29 @@ class Load:
             self.latencies.append(time.perf_counter() - connection.due)
         else:
             self.failures += 1
+        if connection.closes:
+            self.opening = asyncio.get_running_loop().create_task(self._connect())
+        else:
+            self._use(connection)
+        self._count()
+
+    async def _connect(self) -> None:
+        """A connection in place of one that the server has ended, as it said it would."""
+        _, connection = await asyncio.get_running_loop().create_connection(
+            lambda: Connection(self), "127.0.0.1", self.port
+        )
+        self._use(connection)
+
+    def _use(self, connection: Connection) -> None:
         if self.waiting:
             connection.send(self.waiting.popleft())
         else:
             self.idle.append(connection)
-        self._count()
 
     def lost(self, connection: Connection) -> None:
         if connection in self.idle:
             self.idle.remove(connection)
-        else:
+        elif not connection.closes:
             self.failures += 1
             self._count()
 
