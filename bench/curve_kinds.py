@@ -10,7 +10,7 @@ import bodies
 import curve_servers
 import gateway_rules
 import peers
-import people
+import population
 from curve_servers import Work
 from process_tree import Server
 
@@ -105,10 +105,10 @@ def people_known(place: Place, values: tuple[int, ...]) -> Iterator[Point]:
     whole = bodies.document(bodies.SIZES["1 KB"])
     path = "/" + bodies.file_of("1 KB")
     baseline = place.start(peers.BASELINE, Work())
-    for value, state in people.growing(place.home, values):
+    for value, state in population.growing(place.home, values):
         servers = {name: place.start(name, Work(people=state)) for name in GATEWAYS}
         script = place.home / f"people-{value}.lua"
-        people.write_wrk_script(script, value)
+        population.write_wrk_script(script, value)
         servers = {peers.BASELINE: baseline, **servers}
         yield Point(value, servers, path, bodies.stripped(whole), whole, script=script)
 

@@ -22,8 +22,8 @@ import bodies
 import closed_loop
 import nginx_conf
 import peers
-import people
 import plot
+import population
 import report
 from curve_kinds import CURVES, Curve, Place, Point
 from gateway_rules import PERSON
@@ -97,7 +97,7 @@ def verify(name: str, server: Server, point: Point) -> None:
 def verify_document(name: str, port: int, path: str, wanted: list[dict[str, Any]]) -> None:
     """A server that does not do the work must not be measured."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
-    connection.request("GET", path, headers={PERSON: people.name_of(0)})
+    connection.request("GET", path, headers={PERSON: population.name_of(0)})
     answer = connection.getresponse()
     content = answer.read()
     connection.close()

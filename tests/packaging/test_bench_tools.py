@@ -110,15 +110,15 @@ def test_a_curve_becomes_well_formed_svg_with_every_name_and_unit():
 
 
 def test_people_agree_and_are_found_by_the_gateways_own_store(tmp_path):
-    import people
+    import population
 
     from gateway.runtime.erasure import open_subjects
     from gateway.stores.consent import SqliteConsentStore
     from gateway.stores.keyfile import load_keyring
 
-    for size, state in people.growing(tmp_path, (0, 3)):
+    for size, state in population.growing(tmp_path, (0, 3)):
         subjects = open_subjects(state, load_keyring(state))
-        found = [subjects.find(people.name_of(person)) for person in range(4)]
+        found = [subjects.find(population.name_of(person)) for person in range(4)]
         subjects.close()
         assert [each is not None for each in found] == [person < size for person in range(4)]
     consent = SqliteConsentStore(state / "consent.sqlite")
