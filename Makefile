@@ -48,6 +48,7 @@ $(VENV)/.installed: pyproject.toml | $(BIN)/python
 
 $(VENV)/.installed-test: pyproject.toml | $(BIN)/python
 	$(PIP) install --editable '.[test]'
+	$(PIP) install --no-deps 'httpbin>=0.10.2'
 	@touch $@ $(VENV)/.installed
 
 # The fastest interpreter at hand, as the container image has it, and not the one that happens to be first.

@@ -7,11 +7,15 @@ import subprocess
 import sys
 import time
 from contextlib import closing
+from importlib.util import find_spec
 
 import pytest
 from processes import GatewayProcess, cli, curl
 
-pytestmark = pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+pytestmark = [
+    pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed"),
+    pytest.mark.skipif(find_spec("httpbin") is None, reason="httpbin is not installed"),
+]
 
 RULES = """
 version: 1
