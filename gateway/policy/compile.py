@@ -25,6 +25,7 @@ from gateway.policy.reader import Reader
 from gateway.policy.report import Report
 from gateway.policy.router import Router
 from gateway.policy.routes import DraftRoute, read_route
+from gateway.policy.signals import read_signals
 from gateway.policy.source import Node, read_source
 
 VERSION = "1"
@@ -56,6 +57,7 @@ def compile_policy(files: Mapping[str, str], *, today: str) -> tuple[Policy | No
         router=Router(routes),
         digest=digest_of(files),
         files=MappingProxyType(dict(files)),
+        signals=known.signals,
     )
     return policy, report.sorted()
 
@@ -108,6 +110,8 @@ def _read_declarations(reader: Reader, keys: Mapping[str, Node], known: Declarat
         read_recipients(reader, keys["recipients"], known)
     if "postures" in keys:
         read_default_postures(reader, keys["postures"], known)
+    if "signals" in keys:
+        read_signals(reader, keys["signals"], known)
 
 
 def _check_version(reader: Reader, node: Node) -> None:

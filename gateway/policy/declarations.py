@@ -12,7 +12,7 @@ import msgspec
 from gateway.model.words import Basis, ConsentScope, Posture, Role
 from gateway.policy import schema
 from gateway.policy.pattern import PatternError, parse_host
-from gateway.policy.policy import Contract, Place, Purpose, Recipient
+from gateway.policy.policy import Contract, Place, Purpose, Recipient, Signals
 from gateway.policy.reader import Reader
 from gateway.policy.report import Located, closest
 from gateway.policy.source import Mapping, Node, Refused, Scalar
@@ -35,6 +35,7 @@ class Declarations(msgspec.Struct):
     purposes: dict[str, Purpose] = {}
     recipients: dict[str, Recipient] = {}
     postures: dict[Posture, str] = {}
+    signals: Signals = Signals()
     places: dict[tuple[str, str], Place] = {}
     purposes_mentioned: list[Mention] = []
     targets_mentioned: list[Mention] = []
@@ -188,11 +189,12 @@ def _place_of_contract(node: Node) -> Place:
 def _read_contract(reader: Reader, node: Node) -> Contract | None:
     keys = reader.keys(node, schema.CONTRACT)
     ref = _read(keys, "ref", lambda found: reader.text(found, "'ref'"))
-    expires = _read(keys, "expires", lambda found: _read_date(reader, found))
+    expires = _read(keys, "expires", lambda found: read_date(reader, found))
     return Contract(ref, expires) if ref else None
 
 
-def _read_date(reader: Reader, node: Node) -> str | None:
+def read_date(reader: Reader, node: Node) -> str | None:
+    """A day of the calendar as its ISO date."""
     hint = "a day that exists, written YYYY-MM-DD"
     text = reader.matching(node, schema.DATE, "a date", hint)
     if text is None:

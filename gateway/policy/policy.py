@@ -39,6 +39,15 @@ class Purpose(msgspec.Struct, frozen=True):
     consent_scope: ConsentScope = ConsentScope.ANY
 
 
+class Signals(msgspec.Struct, frozen=True):
+    """What the rules say about signals of browsers.
+
+    `gpc_updated` is the day (ISO date) on which the statement about Global Privacy Control was last changed.
+    """
+
+    gpc_updated: str | None = None
+
+
 class Contract(msgspec.Struct, frozen=True):
     """`expires` is the last day (ISO date) on which the contract is in force; None: no end."""
 
@@ -126,6 +135,7 @@ class Policy(msgspec.Struct, frozen=True):
     router: "Router"
     digest: str
     files: Mapping[str, str]
+    signals: Signals = Signals()
 
 
 DEFAULT_POSTURES: Mapping[Posture, str] = MappingProxyType(dict.fromkeys(Posture, "block"))

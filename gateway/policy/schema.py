@@ -89,6 +89,7 @@ FILE = Shape(
         Key("recipients", _named(NAME, "recipient"), "Who receives data, by name."),
         Key("routes", {"type": "array", "items": _ref("route")}, "Which messages the rules are about."),
         Key("postures", _ref("postures"), "What happens where a message cannot be read; for all routes."),
+        Key("signals", _ref("signals"), "Which signals of browsers count, and how; in one file only."),
     ),
 )
 CONTROLLER = Shape(
@@ -101,6 +102,23 @@ CONTROLLER = Shape(
         Key("representative", _TEXT, "Name of the representative or data protection officer."),
         Key("address", _TEXT, "Postal address."),
         Key("privacy_policy", _TEXT, "Address of the published privacy policy."),
+    ),
+)
+SIGNALS = Shape(
+    "signals",
+    "'signals'",
+    (Key("gpc", _ref("gpc"), "What `/.well-known/gpc.json` says besides that the signal is obeyed."),),
+)
+GPC = Shape(
+    "gpc",
+    "'gpc'",
+    (
+        Key(
+            "last_update",
+            {"type": "string", "pattern": DATE},
+            "Day on which the statement about Global Privacy Control was last changed (YYYY-MM-DD).",
+            required=True,
+        ),
     ),
 )
 PURPOSE = Shape(
@@ -216,7 +234,22 @@ MASK = Shape(
     ),
 )
 
-SHAPES = (FILE, CONTROLLER, PURPOSE, RECIPIENT, CONTRACT, ROUTE, MATCH, SUBJECT, SECTION, REST, FIELD, MASK)
+SHAPES = (
+    FILE,
+    CONTROLLER,
+    SIGNALS,
+    GPC,
+    PURPOSE,
+    RECIPIENT,
+    CONTRACT,
+    ROUTE,
+    MATCH,
+    SUBJECT,
+    SECTION,
+    REST,
+    FIELD,
+    MASK,
+)
 
 GENERALISATIONS = tuple(Generalisation)
 LATER_WORDS = LATER_ACTIONS
