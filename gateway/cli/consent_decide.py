@@ -60,64 +60,35 @@ _ASSURANCE: Decorator = click.option(
 )
 
 
-@click.command("grant")
-@decision
-@_VALID_DAYS
-@_NOTICE
-@_VERSION
-@_DIGEST
-@_EVIDENCE
-@_ASSURANCE
-@BY
-def grant_command(
-    *,
-    state: Path,
-    subject: str,
-    identifier: str,
-    purpose: str,
-    recipient: str,
-    by: str,
-    as_json: bool,
-    evidence: str | None,
-    assurance: str | None,
-    **cited: str | int | None,
-) -> None:
-    """Record that the person consents to a purpose.
+def _giving(name: str, status: ConsentStatus, text: str) -> click.Command:
+    @click.command(name, help=text)
+    @decision
+    @_VALID_DAYS
+    @_NOTICE
+    @_VERSION
+    @_DIGEST
+    @_EVIDENCE
+    @_ASSURANCE
+    @BY
+    def recorded(
+        *,
+        state: Path,
+        subject: str,
+        identifier: str,
+        purpose: str,
+        recipient: str,
+        by: str,
+        as_json: bool,
+        evidence: str | None,
+        assurance: str | None,
+        **cited: str | int | None,
+    ) -> None:
+        if purpose == ALL and status is ConsentStatus.GIVEN:
+            raise click.BadParameter("consent is given for one purpose at a time", param_hint="--purpose")
+        found = _evidence(identifier, evidence, assurance, cited)
+        _record(state, subject, status, found, purpose=purpose, recipient=recipient, by=by, as_json=as_json)
 
-    A notice that is cited must have been shown to the person (`consent served`); --evidence says how
-    else consent can be shown.
-    """
-    if purpose == ALL:
-        raise click.BadParameter("consent is given for one purpose at a time", param_hint="--purpose")
-    found = _evidence(identifier, evidence, assurance, cited)
-    _record(state, subject, ConsentStatus.GIVEN, found, purpose=purpose, recipient=recipient, by=by, as_json=as_json)
-
-
-@click.command("renew")
-@decision
-@_VALID_DAYS
-@_NOTICE
-@_VERSION
-@_DIGEST
-@_EVIDENCE
-@_ASSURANCE
-@BY
-def renew_command(
-    *,
-    state: Path,
-    subject: str,
-    identifier: str,
-    purpose: str,
-    recipient: str,
-    by: str,
-    as_json: bool,
-    evidence: str | None,
-    assurance: str | None,
-    **cited: str | int | None,
-) -> None:
-    """Record that the person confirms consent that stands, or that has ended by itself."""
-    found = _evidence(identifier, evidence, assurance, cited)
-    _record(state, subject, ConsentStatus.RENEWED, found, purpose=purpose, recipient=recipient, by=by, as_json=as_json)
+    return recorded
 
 
 def _verb(name: str, status: ConsentStatus, text: str) -> click.Command:
@@ -133,6 +104,18 @@ def _verb(name: str, status: ConsentStatus, text: str) -> click.Command:
     return recorded
 
 
+grant_command = _giving(
+    "grant",
+    ConsentStatus.GIVEN,
+    "Record that the person consents to a purpose.\n\n"
+    "A notice that is cited must have been shown to the person (`consent served`); --evidence says how "
+    "else consent can be shown.",
+)
+renew_command = _giving(
+    "renew",
+    ConsentStatus.RENEWED,
+    "Record that the person confirms consent that stands, or that has ended by itself.",
+)
 withdraw_command = _verb(
     "withdraw",
     ConsentStatus.WITHDRAWN,

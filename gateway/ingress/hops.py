@@ -13,17 +13,14 @@ Other names with `_` are legal tokens and pass: CGI can only confuse them with n
 nothing to the gateway.
 """
 
-import ipaddress
 import re
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
-from typing import TypeAlias
 
 import msgspec
 
 from gateway.model.message import HeaderPairs, header_values
-
-Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
+from gateway.model.network import Network, lies_in
 
 HOP_BY_HOP = frozenset(
     {
@@ -190,15 +187,7 @@ class Forwarding(msgspec.Struct, frozen=True):
 
     def trusts(self, peer: str) -> bool:
         """Whether the peer's address (no port) lies in a trusted network; a peer without one never does."""
-        if not self.trusted:
-            return False
-        try:
-            address = ipaddress.ip_address(peer.partition("%")[0])
-        except ValueError:
-            return False
-        if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
-            address = address.ipv4_mapped
-        return any(address in network for network in self.trusted)
+        return bool(self.trusted) and lies_in(peer, self.trusted)
 
 
 def add_forwarding(

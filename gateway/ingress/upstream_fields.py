@@ -19,7 +19,7 @@ from gateway.ingress.field_kinds import (
 )
 from gateway.ingress.hops import NOMINATES_NOTHING, strip_hop_by_hop
 from gateway.ingress.upstream_head import broken
-from gateway.model.field_template import Fields
+from gateway.model.field_template import Fields, pairs_of
 from gateway.model.limits import Limits
 from gateway.model.message import HeaderPairs, ResponseHead
 
@@ -46,7 +46,7 @@ class JudgedHead(msgspec.Struct, frozen=True, gc=False):
     @property
     def headers(self) -> HeaderPairs:
         """The fields as pairs."""
-        return ResponseHead(0, self.fields).headers
+        return pairs_of(self.fields)
 
 
 def judge_fields(status: int, minor: bytes, fields: list[tuple[bytes, bytes]], *, padded: bool) -> JudgedHead:

@@ -64,6 +64,11 @@ class FilledFields(msgspec.Struct, frozen=True, gc=False):
 Fields: TypeAlias = "HeaderPairs | FilledFields"
 
 
+def pairs_of(fields: Fields) -> HeaderPairs:
+    """The fields as pairs, whatever form they have."""
+    return fields.pairs if isinstance(fields, FilledFields) else fields
+
+
 class Filler:
     """`text`, in which holes are marked, ready to be filled over and over."""
 

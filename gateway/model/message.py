@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from gateway.model.field_template import Fields, FilledFields, HeaderPairs
+from gateway.model.field_template import Fields, HeaderPairs, pairs_of
 from gateway.model.identity import Identity
 
 
@@ -42,8 +42,7 @@ class ResponseHead(msgspec.Struct, frozen=True, gc=False):
     @property
     def headers(self) -> HeaderPairs:
         """The fields as pairs."""
-        fields = self.fields
-        return fields.pairs if isinstance(fields, FilledFields) else fields
+        return pairs_of(self.fields)
 
 
 class Outgoing(msgspec.Struct, frozen=True, gc=False):
@@ -61,8 +60,7 @@ class Outgoing(msgspec.Struct, frozen=True, gc=False):
     @property
     def headers(self) -> HeaderPairs:
         """The fields as pairs."""
-        fields = self.fields
-        return fields.pairs if isinstance(fields, FilledFields) else fields
+        return pairs_of(self.fields)
 
 
 class Refusal(msgspec.Struct, frozen=True, gc=False):

@@ -21,6 +21,7 @@ from gateway.documents.headers import header_text
 from gateway.model.errors import Unreadable
 from gateway.model.identity import Identity, IdentitySource
 from gateway.model.message import RequestHead, header_values
+from gateway.model.network import lies_in
 from gateway.runtime.key_source import KeySource
 from gateway.runtime.metrics import Metrics
 from gateway.runtime.settings_identity import IdentitySettings, TokenSettings
@@ -111,13 +112,7 @@ class Identities:
 
     def lists(self, peer: str) -> bool:
         """Whether the peer's address (no port) may send the trusted header; a peer without an address never may."""
-        try:
-            address = ipaddress.ip_address(peer.partition("%")[0])
-        except ValueError:
-            return False
-        if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
-            address = address.ipv4_mapped
-        return any(address in network for network in self._networks)
+        return lies_in(peer, self._networks)
 
     def of_certificate(self, encoded: bytes | None) -> Identity | None:
         """Whom the certificate of a connection's client names, for all its requests."""

@@ -181,10 +181,6 @@ class Store:
     def subscribe(self, email: str, details: dict[str, str]) -> None:
         _put(self._subscribers, email.casefold(), details, MAX_SUBSCRIBERS)
 
-    @property
-    def subscribers(self) -> int:
-        return len(self._subscribers)
-
 
 def _put(table: OrderedDict[str, Value], key: str, value: Value, bound: int) -> None:
     table[key] = value

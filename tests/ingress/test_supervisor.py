@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from rulebook import SIGN_UP_RULES
 
 from gateway.ingress import seat as seat_module
 from gateway.ingress import supervisor as supervisor_module
@@ -19,22 +20,6 @@ from gateway.runtime.telemetry import configure
 from gateway.stores.keyfile import create_keys
 
 STUB = (sys.executable, str(Path(__file__).with_name("stub_worker.py")))
-RULES = """\
-version: 1
-purposes:
-  service: {basis: contract}
-recipients:
-  shop: {role: controller, upstream: "http://127.0.0.1:8000"}
-routes:
-  - name: sign-up
-    match: {method: POST, path: /customers}
-    to: shop
-    request:
-      fields:
-        $.email: {is: contact.email, for: service}
-      rest: drop
-    response: {rest: pass}
-"""
 
 
 @pytest.fixture(autouse=True)
@@ -53,7 +38,7 @@ class Deployment:
         self.rules, self.state, self.file = folder / "rules", folder / "state", folder / "gateway.yaml"
         self.rules.mkdir()
         create_keys(self.state)
-        (self.rules / "shop.yaml").write_text(RULES)
+        (self.rules / "shop.yaml").write_text(SIGN_UP_RULES)
         self.write(workers=workers)
         self.output = io.StringIO()
         self.supervisor: Supervisor | None = None
@@ -216,7 +201,7 @@ async def test_a_worker_without_answer_or_ledger_is_not_ready(deployment, fault,
 async def test_a_change_of_the_rules_reaches_every_worker_without_a_restart(deployment):
     one = await deployment(2)
     before = one.supervisor.policy
-    (one.rules / "shop.yaml").write_text(RULES + "# changed\n")
+    (one.rules / "shop.yaml").write_text(SIGN_UP_RULES + "# changed\n")
 
     async def adopted():
         condition = await one.supervisor.condition()
@@ -231,13 +216,13 @@ async def test_a_change_of_the_rules_reaches_every_worker_without_a_restart(depl
 async def test_bad_rules_are_refused_with_their_diagnostics_and_the_last_good_ones_stay(deployment):
     one = await deployment(1)
     before = one.supervisor.policy
-    (one.rules / "shop.yaml").write_text(RULES.replace("for: service", "for: servise"))
+    (one.rules / "shop.yaml").write_text(SIGN_UP_RULES.replace("for: service", "for: servise"))
     await until(one.diagnostics)
     assert one.diagnostics() == ["PG201"]
     condition = await one.supervisor.condition()
     assert (condition.policy, condition.ready) == (before, True)
     assert condition.reloads == {"accepted": 0, "refused": 1}
-    (one.rules / "shop.yaml").write_text(RULES + "# mended\n")
+    (one.rules / "shop.yaml").write_text(SIGN_UP_RULES + "# mended\n")
     await until(lambda: one.supervisor.policy != before)
 
 
@@ -245,7 +230,7 @@ async def test_a_worker_that_does_not_adopt_is_not_ready_and_asked_again(deploym
     one = await deployment(2)
     (one.state / "refuse-w1").touch()
     before = one.supervisor.policy
-    (one.rules / "shop.yaml").write_text(RULES + "# changed\n")
+    (one.rules / "shop.yaml").write_text(SIGN_UP_RULES + "# changed\n")
     await until(lambda: one.supervisor.policy != before)
     condition = await one.supervisor.condition()
     assert not condition.ready

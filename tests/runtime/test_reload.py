@@ -3,6 +3,7 @@ import stat
 
 import msgspec
 import pytest
+from rulebook import SIGN_UP_RULES
 
 from gateway.model.errors import ConfigError, Severity, StoreDown
 from gateway.runtime.reload import (
@@ -16,30 +17,12 @@ from gateway.runtime.reload import (
     today,
 )
 
-RULES = """\
-version: 1
-controller: {name: Shop, contact: privacy@shop.example}
-purposes:
-  service: {basis: contract}
-recipients:
-  shop: {role: controller, upstream: "http://127.0.0.1:8000"}
-routes:
-  - name: sign-up
-    match: {method: POST, path: /customers}
-    to: shop
-    request:
-      fields:
-        $.email: {is: contact.email, for: service}
-      rest: drop
-    response: {rest: pass}
-"""
-
 
 @pytest.fixture
 def rules(tmp_path):
     folder = tmp_path / "rules"
     folder.mkdir()
-    (folder / "shop.yaml").write_text(RULES)
+    (folder / "shop.yaml").write_text(SIGN_UP_RULES)
     return folder
 
 
@@ -52,7 +35,7 @@ def test_a_directory_is_read_whole_by_relative_names(rules):
     (rules / ".git" / "x.yaml").write_text("not a rule file")
     files, diagnostics = read_rules(rules)
     assert diagnostics == []
-    assert files == {"shop.yaml": RULES, "parts/more.yaml": "version: 1\n"}
+    assert files == {"shop.yaml": SIGN_UP_RULES, "parts/more.yaml": "version: 1\n"}
 
 
 def test_every_file_that_cannot_be_read_is_named(rules):
@@ -80,12 +63,12 @@ def test_a_directory_without_rules_is_an_error(tmp_path, name, code):
 def test_a_good_directory_gives_its_policy(rules):
     policy, diagnostics = load_directory(rules)
     assert [route.name for route in policy.routes] == ["sign-up"]
-    assert policy.files == {"shop.yaml": RULES}
+    assert policy.files == {"shop.yaml": SIGN_UP_RULES}
     assert not any(found.severity is Severity.ERROR for found in diagnostics)
 
 
 def test_rules_with_a_mistake_are_refused_with_their_diagnostics(rules):
-    (rules / "shop.yaml").write_text(RULES.replace("for: service", "for: servise"))
+    (rules / "shop.yaml").write_text(SIGN_UP_RULES.replace("for: service", "for: servise"))
     with pytest.raises(ConfigError) as caught:
         load_directory(rules)
     assert "PG201" in [found.code for found in caught.value.diagnostics]
@@ -101,7 +84,7 @@ def test_a_policy_is_kept_once_for_its_owner_only_and_comes_back_equal(rules, tm
     assert keep_policy(tmp_path, policy) == path
     assert (path.stat().st_ino, path.stat().st_mtime_ns) == (first.st_ino, first.st_mtime_ns)
     assert list(path.parent.iterdir()) == [path]
-    assert msgspec.json.decode(path.read_bytes())["files"] == {"shop.yaml": RULES}
+    assert msgspec.json.decode(path.read_bytes())["files"] == {"shop.yaml": SIGN_UP_RULES}
     again = load_kept(tmp_path, policy.digest, today())
     assert (again.digest, again.files) == (policy.digest, policy.files)
 
@@ -133,7 +116,7 @@ def test_a_state_directory_that_cannot_be_written_is_a_store_failure(rules, tmp_
 
 
 def change_text(rules):
-    (rules / "shop.yaml").write_text(RULES + "# more\n")
+    (rules / "shop.yaml").write_text(SIGN_UP_RULES + "# more\n")
 
 
 def change_time(rules):
@@ -142,7 +125,7 @@ def change_time(rules):
 
 def replace_by_equal(rules):
     status = (rules / "shop.yaml").stat()
-    (rules / "new").write_text(RULES)
+    (rules / "new").write_text(SIGN_UP_RULES)
     os.utime(rules / "new", ns=(status.st_atime_ns, status.st_mtime_ns))
     (rules / "new").rename(rules / "shop.yaml")
 

@@ -7,6 +7,7 @@ import urllib.request
 from pathlib import Path
 
 from processes import GatewayProcess, cli
+from rulebook import SIGN_UP_RULES
 
 from gateway.audit.anchor_log import AnchorLog
 from gateway.audit.anchors import Statement
@@ -17,29 +18,12 @@ from gateway.audit.recovery import finish, publish_key, recover
 from gateway.crypto.sign import SigningKey
 from gateway.stores.keyfile import load_signing_key
 
-RULES = """\
-version: 1
-purposes:
-  service: {basis: contract}
-recipients:
-  shop: {role: controller, upstream: "http://127.0.0.1:9"}
-routes:
-  - name: sign-up
-    match: {method: POST, path: /customers}
-    to: shop
-    request:
-      fields:
-        $.email: {is: contact.email, for: service}
-      rest: drop
-    response: {rest: pass}
-"""
-
 
 class AnchoredGateway(GatewayProcess):
     """`serve -c` with these `anchors` (as YAML, one line each) and a heartbeat of one second."""
 
     def __init__(self, directory: Path, *anchors: str, workers: int = 1) -> None:
-        super().__init__(directory, RULES)
+        super().__init__(directory, SIGN_UP_RULES)
         self.file = directory / "gateway.yaml"
         self.file.write_text(
             "version: 1\nlisteners: [{address: 127.0.0.1:0}]\nadmin: 127.0.0.1:0\nrules: rules\nstate: state\n"

@@ -23,6 +23,25 @@ recipients:
   shop: {role: controller, upstream: "%s"}
 """
 
+SIGN_UP_RULES = """\
+version: 1
+controller: {name: Shop, contact: privacy@shop.example}
+purposes:
+  service: {basis: contract}
+recipients:
+  shop: {role: controller, upstream: "http://127.0.0.1:9"}
+routes:
+  - name: sign-up
+    match: {method: POST, path: /customers}
+    to: shop
+    request:
+      fields:
+        $.email: {is: contact.email, for: service}
+      rest: drop
+    response: {rest: pass}
+"""
+"""A whole rule file; nothing answers where it leads."""
+
 
 def rules(routes: str, upstream: str = "http://127.0.0.1:1") -> str:
     return PREAMBLE % upstream + dedent(routes)
