@@ -7,7 +7,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / ".ci" / "run"
-NEEDED = ("make", "nginx", "curl", "openssl")
+NEEDED = ("make", "nginx", "curl", "openssl", "chromium", "npm")
 
 
 @pytest.fixture
@@ -47,6 +47,16 @@ def test_a_missing_program_fails_instead_of_skipping(programs, name):
 
     assert done.returncode != 0
     assert name in done.stderr
+    assert "make test" not in done.stdout
+
+
+def test_axe_core_comes_before_the_tests_and_without_it_nothing_runs(programs):
+    assert run(programs).stdout.startswith("npm ci --prefix tests/browser ")
+
+    (programs / "npm").write_text("#!/bin/sh\nexit 1\n")
+
+    done = run(programs)
+    assert done.returncode != 0
     assert "make test" not in done.stdout
 
 
