@@ -8,5 +8,6 @@ import click
 def command(control_fd: int) -> int:
     """Serve as the supervisor behind the inherited descriptor says."""
     from gateway.ingress.worker import run_worker
+    from gateway.portal.portal import open_portal
 
-    return run_worker(control_fd)
+    return run_worker(control_fd, open_portal)

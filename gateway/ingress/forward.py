@@ -19,6 +19,7 @@ from gateway.ingress.clients import Clients
 from gateway.ingress.edited import begun, edited
 from gateway.ingress.header_block import HeaderBlock
 from gateway.ingress.hops import ForwardedMode, add_forwarding, passed_before
+from gateway.ingress.own_exchange import OwnExchange, own_answer_bytes
 from gateway.ingress.protocol import ClientConnection
 from gateway.ingress.relay import Relay
 from gateway.ingress.request_loop import ClientRequest
@@ -32,6 +33,7 @@ from gateway.ingress.upstream_head import FieldBlock, encode_fields
 from gateway.model.errors import Fault, Source, StoreDown, Unreadable
 from gateway.model.message import HeaderPairs, Outgoing, Refusal, header_values
 from gateway.runtime.gateway import Gateway, Passage, Reading, Refused
+from gateway.runtime.own_pages import OwnPages
 
 _LOG = logging.getLogger("gateway.ingress")
 _BODYLESS = frozenset({204, 205, 304})
@@ -43,9 +45,17 @@ Content: TypeAlias = bytes | AsyncIterator[bytes] | None
 class Forwarder:
     """Serves the requests of one worker."""
 
-    def __init__(self, gateway: Gateway, pools: UpstreamPools, settings: IngressSettings, clients: Clients) -> None:
+    def __init__(
+        self,
+        gateway: Gateway,
+        pools: UpstreamPools,
+        settings: IngressSettings,
+        clients: Clients,
+        own_pages: OwnPages | None = None,
+    ) -> None:
         self.gateway = gateway
         self.pools = pools
+        self.own_pages = own_pages
         self.forwarding = settings.forwarding
         self.limits = settings.limits
         self.clients = clients
@@ -86,6 +96,7 @@ class _Exchange:
     _response: UpstreamResponse | None = None
     _relay: Relay | None = None
     _upload: Upload | None = None
+    _own: OwnExchange | None = None
     _status = 0
 
     def __init__(self, forwarder: Forwarder, request: ClientRequest) -> None:
@@ -100,6 +111,9 @@ class _Exchange:
         block = wire.block
         if wire.max_forwards == 0:
             return self._answer_options(wire)
+        own_pages = forwarder.own_pages
+        if own_pages is not None and own_pages.owns(wire.head.target):
+            return await self._answer_myself(own_pages, wire)
         passage = self._passage = forwarder.gateway.receive(wire.head)
         if wire.websocket_key and not passage.streams_websocket:
             raise Fault("upgrade_refused", Source.CLIENT, "this route passes no WebSocket")
@@ -160,6 +174,21 @@ class _Exchange:
         name = self._connection.server_name
         if name and wire.head.host.partition(":")[0] != name:
             raise Fault("host_unknown", Source.CLIENT, "Host is not the name that TLS asked for")
+
+    async def _answer_myself(self, pages: OwnPages, wire: WireRequest) -> bool:
+        """Answer with a page of the gateway's own; whether the connection may take another request."""
+        forwarder, connection = self._forwarder, self._connection
+        own = self._own = OwnExchange(pages, forwarder.gateway.services.metrics)
+        payload, expects = self._request.payload, wire.block.expects_continue
+        answer = await own.answer(wire, Upload(connection, payload, forwarder.limits, expects_continue=expects))
+        self._status = answer.status
+        keep_alive = self._may_persist(wire)
+        without_body = wire.head.method == "HEAD"
+        connection.send(
+            own_answer_bytes(answer, keep_alive=keep_alive, legacy=wire.block.legacy, without_body=without_body)
+        )
+        await connection.drain()
+        return keep_alive
 
     async def _admit_body(self, passage: Passage, block: HeaderBlock) -> tuple[Outgoing, Content, int | None]:
         """The admitted request, its body as it is to be sent, and the body's length where only the client knows it."""
@@ -329,6 +358,8 @@ class _Exchange:
             response.abort()
         if self._passage is not None:
             self._passage.finish(self._status)
+        elif self._own is not None:
+            self._own.finish(self._status)
 
 
 async def _read_up_to(response: UpstreamResponse, limit: int) -> tuple[bytes | None, list[bytes]]:

@@ -13,15 +13,21 @@ from gateway.ingress.protocol import ClientConnection
 from gateway.ingress.settings import IngressSettings
 from gateway.ingress.upstream import UpstreamPools
 from gateway.runtime.gateway import Gateway
+from gateway.runtime.own_pages import OwnPages
 
 _READ_BUFFER = 64 * 1024
 """Bytes of a body that wait unread on one connection; the transport pauses at twice that."""
 
 
 class IngressServer:
-    """Takes requests for `gateway` and sends what it admits through `pools`. Lives in one event loop."""
+    """Takes requests for `gateway` and sends what it admits through `pools`; answers `own_pages` itself.
 
-    def __init__(self, gateway: Gateway, pools: UpstreamPools, settings: IngressSettings) -> None:
+    Lives in one event loop.
+    """
+
+    def __init__(
+        self, gateway: Gateway, pools: UpstreamPools, settings: IngressSettings, own_pages: OwnPages | None = None
+    ) -> None:
         if http_parser.HttpRequestParser is http_parser.HttpRequestParserPy:
             raise RuntimeError("aiohttp has no C parser here; the pure one is not trusted with framing")
         self._settings = settings
@@ -32,7 +38,7 @@ class IngressServer:
             handshake_timeout=settings.limits.header_timeout,
         )
         self._clients = Clients(gateway, settings.limits, settings.forwarding.trusts)
-        self._forwarder = Forwarder(gateway, pools, settings, self._clients)
+        self._forwarder = Forwarder(gateway, pools, settings, self._clients, own_pages)
 
     async def start(self) -> None:
         """Listen. Raises OSError as `ListenerSet.open`."""

@@ -36,13 +36,16 @@ from gateway.policy.observe import observe_policy
 from gateway.policy.policy import Policy
 from gateway.runtime import telemetry
 from gateway.runtime.gateway import Gateway
+from gateway.runtime.own_pages import OpenOwnPages
 from gateway.runtime.reload import load_kept
 from gateway.runtime.services import Services
 from gateway.runtime.settings import Forwarded, Settings
 
 
-def run_worker(descriptor: int) -> int:
+def run_worker(descriptor: int, own_pages: OpenOwnPages) -> int:
     """Serve until told to stop; `descriptor` is the inherited end of the control channel.
+
+    `own_pages` makes the pages that the worker answers itself.
 
     Returns:
         The exit status: 0 after a clean end, 1 where the worker could not start or close its ledger.
@@ -50,17 +53,17 @@ def run_worker(descriptor: int) -> int:
     # A terminal sends these to the whole group: only the supervisor is to act on them.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    return uvloop.run(_work(socket.socket(fileno=descriptor)))
+    return uvloop.run(_work(socket.socket(fileno=descriptor), own_pages))
 
 
-async def _work(end: socket.socket) -> int:
+async def _work(end: socket.socket, own_pages: OpenOwnPages) -> int:
     channel = await Channel.open(end)
     start = await channel.order()
     if not isinstance(start, Start):
         return 1
     log = telemetry.configure(start.settings.log_level, worker=start.slot)
     try:
-        worker = await Worker.open(start, log)
+        worker = await Worker.open(start, log, own_pages)
     except (StoreDown, ConfigError, OSError, ValueError) as error:
         await channel.send(Failed(_why(error)))
         await channel.close()
@@ -83,7 +86,9 @@ def _why(error: StoreDown | ConfigError | OSError | ValueError) -> str:
 class Worker:
     """The running parts of one worker: stores, gateway, server."""
 
-    def __init__(self, settings: Settings, services: Services, gateway: Gateway, log: Any) -> None:
+    def __init__(
+        self, settings: Settings, services: Services, gateway: Gateway, log: Any, own_pages: OpenOwnPages
+    ) -> None:
         limits = settings.limits
         self._settings = settings
         self._services = services
@@ -101,12 +106,13 @@ class Worker:
                 via=settings.deployment,
                 descriptors=tuple(listener.descriptor for listener in settings.listeners),
             ),
+            own_pages(settings, gateway),
         )
         self._draining = asyncio.Event()
         self._cut_off = asyncio.Event()
 
     @classmethod
-    async def open(cls, start: Start, log: Any) -> "Worker":
+    async def open(cls, start: Start, log: Any, own_pages: OpenOwnPages) -> "Worker":
         """Open the stores, record the policy, listen.
 
         Raises:
@@ -128,7 +134,7 @@ class Worker:
         )
         try:
             await services.record_policy(policy)
-            worker = cls(settings, services, Gateway(policy, services), log)
+            worker = cls(settings, services, Gateway(policy, services), log, own_pages)
             await worker.listen()
         except (StoreDown, OSError, ValueError):
             await services.close()

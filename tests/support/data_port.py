@@ -205,9 +205,13 @@ async def data_port(
     ledger=None,
     settings=None,
     identity=IdentitySettings(),  # noqa: B008 - frozen
+    own_pages=None,
     **limits,
 ) -> AsyncIterator[DataPort]:
-    """A gateway before an upstream that follows `scripts` (default: answers `OK` to everything)."""
+    """A gateway before an upstream that follows `scripts` (default: answers `OK` to everything).
+
+    `own_pages` makes pages of its own from the gateway.
+    """
     bounds = Limits(**({"connections_per_client": 1000} | limits))
     with TemporaryDirectory() as state:
         async with scripted(*(scripts or (answering(OK),))) as upstream:
@@ -227,7 +231,10 @@ async def data_port(
             pools = UpstreamPools(bounds)
             listener = Listener("" if path else "127.0.0.1", 0, path=path, tls=tls)
             server = IngressServer(
-                gateway, pools, IngressSettings(listeners=(listener,), limits=bounds, **(settings or {}))
+                gateway,
+                pools,
+                IngressSettings(listeners=(listener,), limits=bounds, **(settings or {})),
+                own_pages(gateway) if own_pages is not None else None,
             )
             await server.start()
             port = DataPort(server, gateway, pools, upstream)
