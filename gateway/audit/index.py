@@ -20,7 +20,7 @@ from types import TracebackType
 from typing import Self
 
 from gateway.audit.index_file import NAME, Busy, building, connect, is_passing, writing
-from gateway.audit.index_fill import Progress, Slot, fill, survey
+from gateway.audit.index_fill import Progress, Slot, fill, size_of, survey
 from gateway.audit.index_records import Records, stale
 from gateway.audit.index_rows import Rows
 from gateway.audit.reading import Entry, Head
@@ -31,6 +31,16 @@ from gateway.model.words import Posture
 ANEW_BYTES = 256 * 1024 * 1024
 """Where more than this, and more than is indexed, is to be read, building from nothing is faster."""
 
+NOT_BUILT = "there is no index of the whole log yet: run `privacy-gateway audit index`"
+
+
+class InUse(StoreDown):
+    """Another process is writing the index."""
+
+
+class NotBuilt(StoreDown):
+    """There is no index yet, and more to be read for one than was allowed."""
+
 
 class Damaged(StoreDown):
     """The file of the index cannot be read through; building it anew helps."""
@@ -39,38 +49,58 @@ class Damaged(StoreDown):
 class Index:
     """The index as it was when it was opened. Not for several threads."""
 
-    def __init__(self, home: Path, connection: sqlite3.Connection, slots: dict[int, Slot], added: int) -> None:
+    def __init__(
+        self, home: Path, connection: sqlite3.Connection, slots: dict[int, Slot], added: int, behind: int = 0
+    ) -> None:
         self.path = home / NAME
         self.added = added
         """Records that opening it has added."""
+        self.behind = behind
+        """Bytes of the log that it does not cover."""
         self._connection = connection
         self._slots = slots
         self._rows = Rows(connection)
 
     @classmethod
-    def open(cls, home: Path, *, rebuild: bool = False, progress: Progress | None = None) -> Self:
+    def open(
+        cls,
+        home: Path,
+        *,
+        rebuild: bool = False,
+        progress: Progress | None = None,
+        most: int | None = None,
+        patience: float | None = None,
+    ) -> Self:
         """Bring the index of the slots in `home` up to date, or build it, and open it.
 
+        Where more than `most` bytes of the log are to be read for that, it is opened as it is. `patience` is
+        as for `writing`.
+
         Raises:
-            StoreDown: AUDIT_UNAVAILABLE; it cannot be made, or is being made by another process. The log
-                can still be read itself (`search.Scan`).
+            InUse: AUDIT_UNAVAILABLE; another process is making it.
+            NotBuilt: AUDIT_UNAVAILABLE; there is none, and more than `most` bytes are to be read.
+            StoreDown: AUDIT_UNAVAILABLE; it cannot be made. The log can still be read itself (`search.Scan`).
         """
         try:
-            with writing(home):
-                return cls._bring_up(home, rebuild=rebuild, progress=progress)
+            with writing(home, patience=patience):
+                return cls._bring_up(home, rebuild=rebuild, progress=progress, most=most)
         except Busy as busy:
-            raise _down(str(busy)) from None
+            raise InUse(Posture.AUDIT_UNAVAILABLE, str(busy)) from None
         except OSError as error:
             raise _down(f"the index cannot be written ({error.strerror})") from None
         except sqlite3.Error as error:
             raise _down(f"the index cannot be written ({error})") from None
 
     @classmethod
-    def _bring_up(cls, home: Path, *, rebuild: bool, progress: Progress | None) -> Self:
+    def _bring_up(cls, home: Path, *, rebuild: bool, progress: Progress | None, most: int | None) -> Self:
         if not rebuild:
-            opened = cls._go_on(home, progress)
+            opened = cls._go_on(home, progress, most)
             if opened is not None:
                 return opened
+        if most is not None and size_of(home) > most:
+            raise NotBuilt(
+                Posture.AUDIT_UNAVAILABLE, "there is no index of the log yet: run `privacy-gateway audit index`"
+            )
         with building(home) as fresh:
             found = survey(fresh, home)
             added = fill(fresh, found, progress)
@@ -80,7 +110,7 @@ class Index:
         return cls(home, connection, found.slots, added)
 
     @classmethod
-    def _go_on(cls, home: Path, progress: Progress | None) -> Self | None:
+    def _go_on(cls, home: Path, progress: Progress | None, most: int | None) -> Self | None:
         """The index that is there, brought up to date; None where it has to be built."""
         with contextlib.ExitStack() as undo:
             try:
@@ -89,6 +119,9 @@ class Index:
                     return None
                 undo.callback(connection.close)
                 found = survey(connection, home)
+                if most is not None and found.pending > most:
+                    undo.pop_all()
+                    return cls(home, connection, found.slots, 0, found.pending)
                 if found.pending > max(ANEW_BYTES, found.indexed):
                     return None
                 added = fill(connection, found, progress)

@@ -68,11 +68,13 @@ def is_passing(error: sqlite3.Error) -> bool:
 
 
 @contextlib.contextmanager
-def writing(home: Path) -> Iterator[None]:
+def writing(home: Path, *, patience: float | None = None) -> Iterator[None]:
     """Hold the lock of the index. It ends with the process, whatever happens.
 
+    `patience` is the seconds to wait for another process that holds it, in place of `BUSY_SECONDS`.
+
     Raises:
-        Busy: another process has not finished in `BUILDING_SECONDS`, or in `BUSY_SECONDS`.
+        Busy: another process has not finished in `BUILDING_SECONDS`, or in `patience`.
         OSError: the lock cannot be made, as in a directory that cannot be written.
     """
     fd = _create(home, LOCK, os.O_NOFOLLOW)
@@ -86,7 +88,7 @@ def writing(home: Path) -> Iterator[None]:
                 now = time.monotonic()
                 if now - started >= BUILDING_SECONDS and (home / BUILDING).exists():
                     raise Busy("another process is building the index") from None
-                if now - started >= BUSY_SECONDS:
+                if now - started >= (BUSY_SECONDS if patience is None else patience):
                     raise Busy("another process has been writing the index for too long") from None
                 time.sleep(0.005)
         yield

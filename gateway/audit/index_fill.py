@@ -197,8 +197,13 @@ def _compare(slot: Slot, current: list[tuple[int, Path]], known: dict[int, _Know
         if before is not None and before.sealed and path.parent.name == "sealed":
             continue
         found.unread.append(_Unread(slot.id, first, path, before))
-        pending += max(_size(path) - (before.done if before else 0), 0)
+        pending += _grown(path, before.done if before else 0)
     return pending
+
+
+def size_of(home: Path) -> int:
+    """The bytes of all logs below `home`."""
+    return sum(_grown(path, 0) for slot in slots_of(home) for _, path in segments_of(slot))
 
 
 def _goes_on(path: Path, known: _Known) -> bool:
@@ -215,12 +220,20 @@ def _goes_on(path: Path, known: _Known) -> bool:
     return len(stored) == known.done - known.tail_at and _tail(stored) == known.tail
 
 
-def _size(path: Path) -> int:
+def _grown(path: Path, done: int) -> int:
+    """How many bytes the segment holds after the first `done`, without the room that was put ahead."""
     try:
         with open_segment(path) as file:
-            return os.fstat(file.fileno()).st_size
+            low, high = done, os.fstat(file.fileno()).st_size
+            while low < high:  # no line holds a NUL, so all that follow the first one are room
+                middle = (low + high) // 2
+                if os.pread(file.fileno(), 1, middle) in (b"", b"\0"):
+                    high = middle
+                else:
+                    low = middle + 1
     except FileNotFoundError:
         return 0
+    return max(low - done, 0)
 
 
 def _tail(line: bytes) -> bytes:

@@ -1,0 +1,107 @@
+"""Disclosures in the words of one language, for `templates/disclosures.html`, which only lays them out."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from markupsafe import Markup
+
+from gateway.portal.disclosure_plot import plot_svg
+from gateway.portal.disclosures import Disclosures, Use
+from gateway.portal.insight_texts import class_words, say, word
+from gateway.portal.periods import FLOWS, Period
+
+
+class Row(msgspec.Struct, frozen=True):
+    """One recipient and purpose as it is read: `data` are classes with their number, `how` or why not in words."""
+
+    recipient: str
+    role: str
+    purpose: str
+    basis: str
+    data: tuple[tuple[str, int], ...]
+    how: str
+    messages: int
+    first: str
+    last: str
+
+
+class PeriodRow(msgspec.Struct, frozen=True):
+    start: str
+    counts: tuple[int, ...]
+
+
+def disclosures_context(view: Disclosures, language: str, titles: Mapping[str, str]) -> dict[str, Any]:
+    """What the template takes, `titles` being those of the purposes in this language.
+
+    Its keys: `say` (texts), `notes` (sentences), `passed` and `held` (rows), `plot`, `flows`, `periods`, `unit`.
+    """
+    passed = [_passed(use, language, titles) for use in view.uses if use.passed]
+    held = [_held(use, language, titles) for use in view.uses if use.withheld]
+    unit = view.periods[0].unit if view.periods else "day"
+    return {
+        "say": lambda key: say(language, key),
+        "notes": _notes(view, language),
+        "passed": passed,
+        "held": held,
+        "plot": plot_svg(view.periods, language, identifier="disclosures-plot") if view.periods else Markup(),
+        "flows": [word(language, "flow", flow) for flow in FLOWS],
+        "periods": [_period(period) for period in view.periods if any(period.counts.values())],
+        "unit": word(language, "unit", unit),
+    }
+
+
+def _notes(view: Disclosures, language: str) -> list[str]:
+    notes = [say(language, "disclosures.as_of", time=minute(view.as_of))]
+    if view.since:
+        notes.append(say(language, "disclosures.from", time=minute(view.since)))
+    if not view.complete:
+        notes.append(say(language, "disclosures.incomplete", count=view.records))
+    if not view.uses:
+        notes.append(say(language, "disclosures.none"))
+    if view.unlisted:
+        notes.append(say(language, "disclosures.unlisted", count=view.unlisted))
+    if view.refused:
+        notes.append(say(language, "disclosures.refused", count=view.refused))
+    return notes
+
+
+def _passed(use: Use, language: str, titles: Mapping[str, str]) -> Row:
+    return _row(use, use.passed, ", ".join(_words(language, "action", use.actions)), language, titles)
+
+
+def _held(use: Use, language: str, titles: Mapping[str, str]) -> Row:
+    return _row(use, use.withheld, "; ".join(_words(language, "reason", use.reasons)), language, titles)
+
+
+def _row(use: Use, classes: Mapping[str, int], how: str, language: str, titles: Mapping[str, str]) -> Row:
+    data: dict[str, int] = {}
+    for name, count in classes.items():
+        words = class_words(language, name)
+        data[words] = data.get(words, 0) + count
+    undeclared = use.role in ("", "subject")
+    return Row(
+        recipient=word(language, "recipient", use.recipient) if undeclared else use.recipient,
+        role="" if undeclared else word(language, "role", use.role),
+        purpose=titles.get(use.purpose) or word(language, "purpose", use.purpose),
+        basis=", ".join(word(language, "basis", basis) for basis in use.bases),
+        data=tuple(data.items()),
+        how=how,
+        messages=use.messages,
+        first=minute(use.first),
+        last=minute(use.last),
+    )
+
+
+def _words(language: str, kind: str, names: tuple[str, ...]) -> list[str]:
+    return list(dict.fromkeys(word(language, kind, name) for name in names))
+
+
+def _period(period: Period) -> PeriodRow:
+    start = period.start.replace("T", " ") + ":00" if period.unit == "hour" else period.start
+    return PeriodRow(start, tuple(period.counts[flow] for flow in FLOWS))
+
+
+def minute(time: str) -> str:
+    """A time as records write it, to the minute."""
+    return time[:16].replace("T", " ")
