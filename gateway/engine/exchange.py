@@ -365,7 +365,7 @@ class Exchange:
             request_id=self.request_id.decode(),
             answers_response=plan.direction is Direction.RESPONSE,
             purpose=purpose,
-            title=policy.purposes[purpose].title if purpose else "",
+            title=policy.purposes[purpose].title.first if purpose else "",
             contact=policy.controller.get("contact", "") if purpose else "",
         )
         return Refuse(answer, decision, counts, reason)

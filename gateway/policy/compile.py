@@ -20,6 +20,7 @@ from gateway.policy.declarations import (
 )
 from gateway.policy.link import check_references, route_of
 from gateway.policy.lint import lint
+from gateway.policy.notices import read_notice
 from gateway.policy.policy import Place, Policy
 from gateway.policy.reader import Reader
 from gateway.policy.report import Report
@@ -58,6 +59,7 @@ def compile_policy(files: Mapping[str, str], *, today: str) -> tuple[Policy | No
         digest=digest_of(files),
         files=MappingProxyType(dict(files)),
         signals=known.signals,
+        notice=known.notice,
     )
     return policy, report.sorted()
 
@@ -112,6 +114,8 @@ def _read_declarations(reader: Reader, keys: Mapping[str, Node], known: Declarat
         read_default_postures(reader, keys["postures"], known)
     if "signals" in keys:
         read_signals(reader, keys["signals"], known)
+    if "notice" in keys:
+        read_notice(reader, keys["notice"], known)
 
 
 def _check_version(reader: Reader, node: Node) -> None:

@@ -12,11 +12,13 @@ import msgspec
 from gateway.model.words import Basis, ConsentScope, Posture, Role
 from gateway.policy import schema
 from gateway.policy.pattern import PatternError, parse_host
-from gateway.policy.policy import Contract, Place, Purpose, Recipient, Signals
+from gateway.policy.policy import Contract, Notice, Place, Purpose, Recipient, Signals
+from gateway.policy.read_texts import read_text
 from gateway.policy.reader import Reader
 from gateway.policy.report import Located, closest
 from gateway.policy.source import Mapping, Node, Refused, Scalar
 from gateway.policy.taxonomy import SHORT_CLASSES, class_of
+from gateway.policy.texts import NO_TEXT
 
 Declared = TypeVar("Declared")
 
@@ -36,6 +38,7 @@ class Declarations(msgspec.Struct):
     recipients: dict[str, Recipient] = {}
     postures: dict[Posture, str] = {}
     signals: Signals = Signals()
+    notice: Notice | None = None
     places: dict[tuple[str, str], Place] = {}
     purposes_mentioned: list[Mention] = []
     targets_mentioned: list[Mention] = []
@@ -69,14 +72,20 @@ def read_purposes(reader: Reader, node: Node, into: Declarations) -> None:
     for key, value in _named(reader, node, "purpose", form, into):
         keys = reader.keys(value, schema.PURPOSE)
         basis = _read(keys, "basis", lambda found: reader.word(found, Basis, "basis"))
-        title = _read(keys, "title", lambda found: reader.text(found, "'title'"))
+        title = _read(keys, "title", lambda found: read_text(reader, found, "'title'"))
+        description = _read(keys, "description", lambda found: read_text(reader, found, "'description'"))
         sale = _read(keys, "sale_or_share", lambda found: reader.flag(found, "'sale_or_share'"))
         scope = _read(keys, "consent_scope", lambda found: reader.word(found, ConsentScope, "consent_scope"))
         if "consent_scope" in keys:
             into.places["consent_scope", key.text] = place_of(keys["consent_scope"])
         # A purpose whose basis cannot be read stays known, so that its uses are not called undeclared.
         into.purposes[key.text] = Purpose(
-            key.text, basis or Basis.CONSENT, title or "", sale or False, scope or ConsentScope.ANY
+            key.text,
+            basis or Basis.CONSENT,
+            title or NO_TEXT,
+            sale or False,
+            scope or ConsentScope.ANY,
+            description or NO_TEXT,
         )
 
 
@@ -84,6 +93,7 @@ def read_recipients(reader: Reader, node: Node, into: Declarations) -> None:
     form = (schema.NAME, "letters, digits, '.', '_' and '-', at most 64")
     for key, value in _named(reader, node, "recipient", form, into):
         keys = reader.keys(value, schema.RECIPIENT)
+        contact = _read(keys, "contact", lambda found: reader.text(found, "'contact'"))
         into.recipients[key.text] = Recipient(
             name=key.text,
             role=(_read_role(reader, keys["role"]) if "role" in keys else None) or Role.PUBLIC,
@@ -92,6 +102,8 @@ def read_recipients(reader: Reader, node: Node, into: Declarations) -> None:
             country=_read(keys, "country", lambda found: _read_country(reader, found)),
             contract=_read(keys, "contract", lambda found: _read_contract(reader, found)),
             may_receive=_read(keys, "may_receive", lambda found: _read_may_receive(reader, found, into)),
+            title=_read(keys, "title", lambda found: read_text(reader, found, "'title'")) or NO_TEXT,
+            contact=contact or "",
         )
         if "upstream" in keys:
             into.places["upstream", key.text] = place_of(keys["upstream"])

@@ -38,6 +38,7 @@ def rule_schema() -> dict[str, Any]:
                 "description": "Where the value sits: '$.name', 'header:Name', 'cookie:name', 'query:name', …",
             },
             "class": {"enum": [*SHORT_CLASSES, *(key for key in CLASSES if key.startswith("user"))]},
+            "text": _text(),
             "postures": _postures(),
             "size": {
                 "anyOf": [{"type": "integer", "minimum": 1}, {"type": "string", "pattern": schema.SIZE}],
@@ -69,6 +70,17 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_plain(inner) for inner in value]
     return str(value) if isinstance(value, str) else value
+
+
+def _text() -> dict[str, Any]:
+    one = {"type": "string", "minLength": 1}
+    several = {
+        "type": "object",
+        "patternProperties": {schema.LANGUAGE: one},
+        "additionalProperties": False,
+        "minProperties": 1,
+    }
+    return {"anyOf": [one, several], "description": "A text, or texts by language: '{en: …, de: …, zh: …}'."}
 
 
 def _postures() -> dict[str, Any]:

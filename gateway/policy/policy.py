@@ -13,6 +13,7 @@ import msgspec
 from gateway.model.action import Action
 from gateway.model.address import Address
 from gateway.model.words import Basis, ConsentScope, Direction, Mode, Part, Posture, Rest, Role
+from gateway.policy.texts import NO_TEXT, Period, Text
 
 if TYPE_CHECKING:
     from gateway.policy.router import Router
@@ -34,9 +35,18 @@ class Purpose(msgspec.Struct, frozen=True):
 
     name: str
     basis: Basis
-    title: str = ""
+    title: Text = NO_TEXT
     sale_or_share: bool = False
     consent_scope: ConsentScope = ConsentScope.ANY
+    description: Text = NO_TEXT
+
+
+class Notice(msgspec.Struct, frozen=True):
+    """What people are told before they decide. `valid` is how long their consent holds; None: without an end."""
+
+    version: str
+    text: Text = NO_TEXT
+    valid: Period | None = None
 
 
 class Signals(msgspec.Struct, frozen=True):
@@ -65,6 +75,8 @@ class Recipient(msgspec.Struct, frozen=True):
     country: str | None = None
     contract: Contract | None = None
     may_receive: Mapping[str, tuple[str, ...]] | None = None
+    title: Text = NO_TEXT
+    contact: str = ""
 
 
 class FieldRule(msgspec.Struct, frozen=True):
@@ -136,6 +148,7 @@ class Policy(msgspec.Struct, frozen=True):
     digest: str
     files: Mapping[str, str]
     signals: Signals = Signals()
+    notice: Notice | None = None
 
 
 DEFAULT_POSTURES: Mapping[Posture, str] = MappingProxyType(dict.fromkeys(Posture, "block"))

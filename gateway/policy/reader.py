@@ -44,21 +44,21 @@ class Reader:
         """The entries of a mapping with free keys."""
         if isinstance(node, Mapping):
             return node.entries
-        self._expected(node, f"{noun} is a mapping ('key: value')")
+        self.expected(node, f"{noun} is a mapping ('key: value')")
         return None
 
     def items(self, node: Node, noun: str) -> SequenceType[Node]:
         """The items of a list."""
         if isinstance(node, Sequence):
             return node.items
-        self._expected(node, f"{noun} is a list ('- item')")
+        self.expected(node, f"{noun} is a list ('- item')")
         return ()
 
     def scalar(self, node: Node, noun: str) -> Scalar | None:
         """A single value that is not empty."""
         if isinstance(node, Scalar) and not node.is_null and node.text.strip():
             return node
-        self._expected(node, f"{noun} is a single value that is not empty")
+        self.expected(node, f"{noun} is a single value that is not empty")
         return None
 
     def scalars(self, node: Node, noun: str) -> list[Scalar]:
@@ -67,7 +67,7 @@ class Reader:
             one = self.scalar(node, noun)
             return [one] if one else []
         if not node.items:
-            self._expected(node, f"{noun} is a value, or a list of at least one")
+            self.expected(node, f"{noun} is a value, or a list of at least one")
         return [found for item in node.items if (found := self.scalar(item, noun))]
 
     def text(self, node: Node, noun: str) -> str | None:
@@ -104,7 +104,7 @@ class Reader:
         if isinstance(node, Scalar):
             self.report.add("PG108", node, f"{noun} is true or false", "write 'true' or 'false', without quotes")
         else:
-            self._expected(node, f"{noun} is true or false")
+            self.expected(node, f"{noun} is true or false")
         return None
 
     def whole(self, node: Node, noun: str) -> int | None:
@@ -117,6 +117,7 @@ class Reader:
             return None
         return int(found.text)
 
-    def _expected(self, node: Node, message: str) -> None:
+    def expected(self, node: Node, message: str) -> None:
+        """Note that something of another kind is expected at this place."""
         if not isinstance(node, Refused):
             self.report.add("PG104", node, message)

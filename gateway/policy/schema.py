@@ -60,6 +60,11 @@ UPSTREAM = r"^https?://[^/?#@\s]+/?$"
 DATE = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
 SIZE = r"^[1-9][0-9]*(B|KiB|MiB|GiB)?$"
 
+LANGUAGE = r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$"
+"""A language tag (RFC 5646) as keys of texts are written."""
+PERIOD = r"^P(?=[0-9])([0-9]{1,4}Y)?([0-9]{1,4}M)?([0-9]{1,4}W)?([0-9]{1,5}D)?$"
+"""A duration of ISO 8601 in whole years, months, weeks and days."""
+
 _TEXT: Mapping[str, Any] = {"type": "string", "minLength": 1}
 
 
@@ -90,6 +95,7 @@ FILE = Shape(
         Key("routes", {"type": "array", "items": _ref("route")}, "Which messages the rules are about."),
         Key("postures", _ref("postures"), "What happens where a message cannot be read; for all routes."),
         Key("signals", _ref("signals"), "Which signals of browsers count, and how; in one file only."),
+        Key("notice", _ref("notice"), "What people are told before they decide; in one file only."),
     ),
 )
 CONTROLLER = Shape(
@@ -121,18 +127,28 @@ GPC = Shape(
         ),
     ),
 )
+NOTICE = Shape(
+    "notice",
+    "'notice'",
+    (
+        Key("version", {"type": "string", "pattern": NAME}, "How this state of the notice is cited.", required=True),
+        Key("valid", {"type": "string", "pattern": PERIOD}, "How long consent holds, such as `P6M` (default: no end)."),
+        Key("text", _ref("text"), "What stands above the choices, the essence in the first paragraph."),
+    ),
+)
 PURPOSE = Shape(
     "purpose",
     "a purpose",
     (
         Key("basis", _words(list(Basis)), "Why the processing is lawful.", required=True),
-        Key("title", _TEXT, "The purpose in the words that a person is asked with."),
+        Key("title", _ref("text"), "The purpose in the words that a person is asked with."),
         Key("sale_or_share", {"type": "boolean"}, "Whether Global Privacy Control opts out of it (default: false)."),
         Key(
             "consent_scope",
             _words(list(ConsentScope)),
             "`any` (default), or `recipient`: only consent for the very recipient counts.",
         ),
+        Key("description", _ref("text"), "What is done for the purpose, and what it means for the person."),
     ),
 )
 RECIPIENT = Shape(
@@ -151,6 +167,8 @@ RECIPIENT = Shape(
             {"type": "object", "propertyNames": _ref("class"), "additionalProperties": _some(_TEXT)},
             "Classes that it may receive, each with the purposes; a class stands for all below it. Left out: any.",
         ),
+        Key("title", _ref("text"), "The recipient's name as people are shown it."),
+        Key("contact", _TEXT, "Where a person can turn to about what it received."),
     ),
 )
 CONTRACT = Shape(
@@ -239,6 +257,7 @@ SHAPES = (
     CONTROLLER,
     SIGNALS,
     GPC,
+    NOTICE,
     PURPOSE,
     RECIPIENT,
     CONTRACT,
