@@ -23,9 +23,11 @@ _OVERRIDES = (b"x-http-method-override", b"x-http-method", b"x-method-override")
 class Engine:
     """Immutable apart from its memo of plans; a new policy is a new engine."""
 
-    def __init__(self, policy: Policy, keys: KeyRing, limits: Limits) -> None:
+    def __init__(self, policy: Policy, keys: KeyRing, limits: Limits, portal: str = "") -> None:
+        """`portal` is the path of the person's pages, empty where there are none."""
         self.policy = policy
         self.limits = limits
+        self.portal = portal
         self._keys = keys
         self._suffix = suffix_of(policy.digest)
         self._treated: dict[Hashable, tuple[Plans, Plans]] = {}
@@ -73,7 +75,7 @@ class Engine:
                 Plans(self.policy, alike, Direction.REQUEST, self._keys),
                 Plans(self.policy, alike, Direction.RESPONSE, self._keys),
             )
-        way = self._ways[route.number] = Way(self, encode(route.name), *plans)
+        way = self._ways[route.number] = Way(self, encode(route.name), *plans, portal=self.portal)
         return way
 
     def refuse(

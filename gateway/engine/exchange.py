@@ -52,7 +52,7 @@ _DERIVED_AT_MOST = 32
 class Way(msgspec.Struct, gc=False):
     """A route as one engine runs it: its name as JSON, and the plans of its two directions.
 
-    `counted` is where the driver keeps what it counts for the route.
+    `counted` is where the driver keeps what it counts for the route, `portal` the path of the person's pages.
     """
 
     engine: object
@@ -60,6 +60,7 @@ class Way(msgspec.Struct, gc=False):
     request: Plans
     response: Plans
     counted: object = None
+    portal: str = ""
 
 
 class Exchange:
@@ -367,6 +368,7 @@ class Exchange:
             purpose=purpose,
             title=policy.purposes[purpose].title.first if purpose else "",
             contact=policy.controller.get("contact", "") if purpose else "",
+            where=self.way.portal,
         )
         return Refuse(answer, decision, counts, reason)
 

@@ -92,13 +92,14 @@ def refusal(
     purpose: str = "",
     title: str = "",
     contact: str = "",
+    where: str = "",
     retry_after: int = 1,
     close: bool = False,
 ) -> Refusal:
     """Build the answer for `code`.
 
     `purpose`, `title` and `contact` come from the rule files and tell a person which consent is
-    missing and where it can be given. `request_id` finds the record of this refusal.
+    missing; `where` is the path at which it can be given. `request_id` finds the record of this refusal.
     """
     answer = ANSWERS[code]
     status = answer.response if answers_response else answer.request
@@ -106,7 +107,9 @@ def refusal(
     if request_id:
         problem["record"] = request_id
     if purpose:
-        problem["consent"] = {"purpose": purpose, "title": title, "contact": contact}
+        problem["consent"] = {"purpose": purpose, "title": title, "contact": contact} | (
+            {"where": where} if where else {}
+        )
     headers = [_PROBLEM, _NO_STORE]
     if code == Posture.UNKNOWN_CONTENT_CODING and not answers_response:
         headers.append((b"accept-encoding", b", ".join(SUPPORTED_CODINGS)))

@@ -134,7 +134,8 @@ class Worker:
         )
         try:
             await services.record_policy(policy)
-            worker = cls(settings, services, Gateway(policy, services), log, own_pages)
+            portal = settings.portal.prefix if settings.portal is not None else ""
+            worker = cls(settings, services, Gateway(policy, services, portal), log, own_pages)
             await worker.listen()
         except (StoreDown, OSError, ValueError):
             await services.close()

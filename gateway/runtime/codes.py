@@ -1,4 +1,4 @@
-"""Diagnostic codes of deployment: 90x a rules directory, 91x to 94x gateway.yaml. Meanings never change."""
+"""Diagnostic codes of deployment: 90x a rules directory, 91x to 95x gateway.yaml. Meanings never change."""
 
 from types import MappingProxyType
 
@@ -33,6 +33,9 @@ _ERRORS = {
     "PG941": "client certificates are spoken of, but no listener has an authority to check them",
     "PG942": "a trusted header is removed before it is read, since its peers may not forward",
     "PG944": "a route asks verified sources who the person is, and none is configured",
+    "PG950": "a colour of the person's pages has too little contrast to be read by everybody",
+    "PG951": "the person's pages are configured, and no source of identity",
+    "PG952": "a route lies under the path of the person's pages, which stand in front of it",
     "PG930": "an anchor is of no kind that there is, or of more than one",
     "PG931": "two anchors are the same place",
 }

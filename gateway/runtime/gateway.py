@@ -24,9 +24,11 @@ RECORDED_CODES = frozenset(str(posture) for posture in Posture)
 class Gateway:
     """One worker's gateway: an engine that can be swapped, and the stores it works with."""
 
-    def __init__(self, policy: Policy, services: Services) -> None:
+    def __init__(self, policy: Policy, services: Services, portal: str = "") -> None:
+        """`portal` is the path of the person's pages, empty where there are none."""
         self.services = services
-        self.engine = Engine(policy, services.keys, services.limits)
+        self.portal = portal
+        self.engine = Engine(policy, services.keys, services.limits, portal)
         self.moments = Moments()
         self.sightings = Sightings() if has_no_rules(policy) else None
         services.metrics.sightings = self.sightings
@@ -37,7 +39,7 @@ class Gateway:
 
     def swap(self, policy: Policy) -> None:
         """Requests that arrive from now on meet this policy; those under way finish under theirs."""
-        self.engine = Engine(policy, self.services.keys, self.services.limits)
+        self.engine = Engine(policy, self.services.keys, self.services.limits, self.portal)
 
     def receive(self, head: RequestHead) -> Passage:
         """Take a request's head.

@@ -16,6 +16,7 @@ from gateway.model.limits import DEFAULT_LIMITS, Limits
 from gateway.policy.policy import Policy
 from gateway.runtime.settings_identity import IdentitySettings
 from gateway.runtime.settings_ledger import LedgerSettings
+from gateway.runtime.settings_portal import PortalSettings
 
 LOG_LEVELS = ("debug", "info", "warning", "error")
 FORWARDED_MODES = ("off", "append")
@@ -115,6 +116,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     upstream_tls: dict[str, UpstreamTls] = {}
     ledger: LedgerSettings = LedgerSettings()
     identity: IdentitySettings = IdentitySettings()
+    portal: PortalSettings | None = None
     limits: Limits = DEFAULT_LIMITS
     log_level: str = "info"
     anchors: tuple[AnchorSettings, ...] = ()
@@ -138,10 +140,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return [Path(path) for each in self.listeners if each.tls for path in (each.tls.certificate, each.tls.key)]
 
     def authority_paths(self) -> list[Path]:
-        """Files whose change asks for new workers: client CAs, keys for tokens, everything towards upstreams."""
+        """Files whose change asks for new workers: client CAs, keys for tokens, a logo, all towards upstreams."""
         clients = [each.tls.client_ca for each in self.listeners if each.tls]
         upstreams = [path for each in self.upstream_tls.values() for path in (each.ca, each.certificate, each.key)]
-        return [Path(path) for path in (*clients, *upstreams, *self.identity.paths()) if path is not None]
+        logo = self.portal.theme.logo if self.portal is not None else None
+        return [Path(path) for path in (*clients, *upstreams, *self.identity.paths(), logo) if path is not None]
 
 
 def parse_listener(text: str, *, base: Path | None = None, tls: Tls | None = None) -> Listener:

@@ -35,6 +35,7 @@ from gateway.runtime.settings_anchors import AnchorsReader
 from gateway.runtime.settings_identity import CLIENT_CERTIFICATE, IdentityReader
 from gateway.runtime.settings_ledger import LEDGER_KEYS, LedgerSettings, read_ledger
 from gateway.runtime.settings_nodes import SettingsNodes
+from gateway.runtime.settings_portal import PortalReader
 
 _KEYS = (
     "version",
@@ -48,6 +49,7 @@ _KEYS = (
     "upstream_tls",
     "ledger",
     "identity",
+    "portal",
     "limits",
     "log_level",
     "anchors",
@@ -89,7 +91,11 @@ def load_settings(path: Path) -> tuple[Settings, list[Diagnostic]]:
 
 def check_policy(settings: Settings, policy: Policy, file: str) -> list[Diagnostic]:
     """What settings (of `file`) and rules say that cannot hold together."""
-    return [*check_recipients(settings, policy, file), *_check_identity(settings, policy)]
+    return [
+        *check_recipients(settings, policy, file),
+        *_check_identity(settings, policy),
+        *_check_portal(settings, policy, file),
+    ]
 
 
 def _check_identity(settings: Settings, policy: Policy) -> list[Diagnostic]:
@@ -103,6 +109,28 @@ def _check_identity(settings: Settings, policy: Policy) -> list[Diagnostic]:
         for route in policy.routes
         if (place := route.identified) is not None
     ]
+
+
+def _check_portal(settings: Settings, policy: Policy, file: str) -> list[Diagnostic]:
+    """Pages for people whom nothing can tell apart, and routes that the pages stand in front of."""
+    portal = settings.portal
+    if portal is None:
+        return []
+    found: list[Diagnostic] = []
+    if not settings.identity.any:
+        message = "portal: the pages cannot tell who reads them, since no source of identity is configured"
+        hint = "add 'identity: {visitor: {days: 180}}', which knows browsers by a cookie of the gateway's own"
+        found.append(Diagnostic(file, 1, 1, "PG951", Severity.ERROR, message, hint))
+    for route in policy.routes:
+        if route.path == portal.prefix or route.path.startswith(portal.prefix + "/"):
+            message = f"the route '{route.name}' is never reached: the person's pages are at '{portal.prefix}'"
+            hint = "give 'portal: {prefix: …}' in gateway.yaml another path"
+            found.append(
+                Diagnostic(
+                    route.place.file, route.place.line, route.place.column, "PG952", Severity.ERROR, message, hint
+                )
+            )
+    return found
 
 
 def check_recipients(settings: Settings, policy: Policy, file: str) -> list[Diagnostic]:
@@ -150,6 +178,7 @@ class _Reader(SettingsNodes):
                 certificates=any(each.tls and each.tls.client_ca for each in listeners),
                 forwarding=forwarded.trusted,
             ),
+            portal=PortalReader(self._report, self._base).portal(keys["portal"]) if "portal" in keys else None,
             limits=self._limits(keys.get("limits")),
             log_level=self._word(keys.get("log_level"), LOG_LEVELS, "info"),
             anchors=AnchorsReader(self._report, self._base).anchors(keys.get("anchors"), state),

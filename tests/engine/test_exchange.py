@@ -1,10 +1,15 @@
 """Exchanges on paper: what leaves, what is recorded, what is refused."""
 
-import pytest
-from rulebook import engine, record_of, run
+import json
 
+import pytest
+from rulebook import compiled, engine, record_of, run
+
+from gateway.engine.engine import Engine
 from gateway.engine.step import Refuse, Send
+from gateway.engine.trial import PAPER_KEYS
 from gateway.model.facts import Facts
+from gateway.model.limits import DEFAULT_LIMITS
 from gateway.model.message import RequestHead
 from gateway.model.words import ConsentStatus
 
@@ -73,6 +78,15 @@ def test_a_field_without_consent_blocks_unless_the_rule_says_otherwise():
     assert b"privacy@shop.example" in step.refusal.body
     assert b"d-17" not in step.refusal.body
     assert record_of(trial, step)["kind"] == "refuse"
+
+
+@pytest.mark.parametrize("portal", ["", "/privacy"])
+def test_a_refusal_says_where_consent_can_be_given_if_there_is_a_place(portal):
+    under = Engine(compiled(SIGN_UP), PAPER_KEYS, DEFAULT_LIMITS, portal)
+    step = run(under, headers=(*JSON, (b"X-Device", b"d-17")), body=BODY).request
+
+    consent = {"purpose": "ads", "title": "Show you offers elsewhere", "contact": "privacy@shop.example"}
+    assert json.loads(step.refusal.body)["consent"] == consent | ({"where": portal} if portal else {})
 
 
 def test_gpc_wins_over_consent():
