@@ -16,6 +16,7 @@ from gateway.ingress.settings import IngressSettings
 from gateway.ingress.upstream import UpstreamPools
 from gateway.model.limits import DEFAULT_LIMITS, Limits
 from gateway.runtime import telemetry
+from gateway.runtime.decisions import Decisions
 from gateway.runtime.gateway import Gateway
 from gateway.runtime.metrics import Metrics
 from gateway.runtime.reload import load_directory
@@ -28,13 +29,15 @@ from gateway.stores.keyfile import load_keyring
 async def serve(rules: Path, state: Path, port: int, limits: Limits) -> None:
     policy, _ = load_directory(rules)
     keys = load_keyring(state)
+    log = telemetry.configure("warning")
     services = Services(
         keys=keys,
         people=open_people(state, keys),
         consent=SqliteConsentStore(state / "consent.sqlite"),
+        decisions=Decisions(state, None, log),
         ledger=None,
         metrics=Metrics(),
-        log=telemetry.configure("warning"),
+        log=log,
         limits=limits,
     )
     pools = UpstreamPools(limits, {})

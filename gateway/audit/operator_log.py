@@ -51,7 +51,7 @@ class OperatorLog:
         Raises:
             StoreDown: AUDIT_UNAVAILABLE; another command is writing, or the log cannot be written or was changed.
         """
-        lines = [_cut(record) for record in records]
+        lines = [halves(record) for record in records]
         groups = [lines[first : first + _GROUP] for first in range(0, len(lines), _GROUP)]
         self._wait()
         lock, writer = open_slot(
@@ -99,8 +99,8 @@ def operator_records(audit: Path, kind: Kind) -> list[tuple[int, dict[str, Any]]
     return [(entry.index, entry.record) for entry in entries if entry.record.get("kind") == kind][::-1]
 
 
-def _cut(record: Mapping[str, object]) -> tuple[bytes, bytes]:
-    """The line in two parts, around its index (`commit.Record`)."""
+def halves(record: Mapping[str, object]) -> tuple[bytes, bytes]:
+    """A record of now, without `index`, `time` and `version`, as the two halves of its line around its index."""
     whole = dict(record) | {"time": timestamp(), "version": FORMAT_VERSION}
     before = {name: value for name, value in whole.items() if name < "index"}
     after = {name: value for name, value in whole.items() if name > "index"}

@@ -19,10 +19,13 @@ from cryptography.hazmat.primitives.hmac import HMAC
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap, aes_key_wrap
 
+from gateway.model.identity import VISITOR_PREFIX
+
 ROOT_KEY_SIZE = 32
 SUBJECT_KEY_SIZE = 32
 _KID = re.compile(r"[0-9]{2}q[1-4][a-z]")
 _HANDLE = re.compile(r"s1\.[A-Za-z0-9_-]{21}[AQgw]")
+_VISITOR = VISITOR_PREFIX.encode()
 _ENCODED_SIZE = 22  # 128 bits in base64url without padding
 
 
@@ -65,6 +68,16 @@ def canonical_identifier(identifier: str) -> bytes:
         raise ValueError("the identifier is not valid Unicode text") from None
 
 
+def names_visitor(identifier: str) -> bool:
+    """Whether this, however it is spelt, is the name of a visitor, so one that only a visitor's cookie may give."""
+    if identifier.isascii() and ":" not in identifier:
+        return False
+    try:
+        return canonical_identifier(identifier).startswith(_VISITOR)
+    except ValueError:
+        return False
+
+
 def handle_of_key(key: bytes) -> str:
     """The handle of the person whose key this is: `s1.` and 22 characters of base64url."""
     mac = HMAC(key, SHA256())
@@ -101,7 +114,7 @@ class KeyRing:
         ValueError: the root has another length, or the key id is not well formed.
     """
 
-    __slots__ = ("_fields", "_indexes", "_root", "_subjects", "kid")
+    __slots__ = ("_fields", "_indexes", "_root", "_subjects", "_visitors", "kid")
 
     def __init__(self, root: bytes, kid: str) -> None:
         if len(root) != ROOT_KEY_SIZE:
@@ -110,6 +123,7 @@ class KeyRing:
         self._root = root
         self._subjects = FieldKey(_derive(root, "subject"), "")
         self._indexes = FieldKey(_derive(root, "subject-index"), "")
+        self._visitors = FieldKey(_derive(root, "visitor"), "")
         self._fields: dict[tuple[str, str, str], FieldKey] = {}
 
     def subject_handle(self, identifier: str) -> str:
@@ -127,6 +141,10 @@ class KeyRing:
             ValueError: as `canonical_identifier`.
         """
         return self._indexes.tag(canonical_identifier(identifier))[:16]
+
+    def visitor_tag(self, number: bytes) -> str:
+        """What shows that a visitor's number was given by this gateway: 22 characters of base64url."""
+        return encode_tag(self._visitors.tag(number))
 
     def subject_root(self) -> bytes:
         """16 bytes by which a store of people knows the root key that it was made under."""

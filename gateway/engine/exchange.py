@@ -161,6 +161,8 @@ class Exchange:
     def open_request(self, body: bytes | None) -> str | None:
         """Read the body where a rule needs it, and find the person. Returns the person's identifier.
 
+        None where there is nobody, and where a verified source gives the person's handle instead.
+
         Raises:
             Unreadable: the body, or the field that names the person, cannot be read without doubt
                 and the route's posture is `block`; or the body is only a part of a document.
@@ -175,7 +177,7 @@ class Exchange:
         address = self.treatment.subject
         if address is None:
             identity = self.identity
-            return identity.name if identity is not None and self.treatment.identified is not None else None
+            return identity.name or None if identity is not None and self.treatment.identified is not None else None
         try:
             return identifier_at(address, self.head, self.match.spans, self._content)
         except Unreadable as doubt:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from gateway.crypto.keyring import names_visitor
 from gateway.documents.cookies import read_cookie
 from gateway.documents.headers import read_header
 from gateway.documents.path import read_path
@@ -68,13 +69,13 @@ def _is_labelled(headers: HeaderPairs, kind: bytes) -> bool:
 def identifier_at(
     address: Address, head: RequestHead, spans: Mapping[str, tuple[int, int]], content: Content | bytes | None
 ) -> str | None:
-    """The person that the address names; None where it names nobody, or more than one.
+    """The person that the address names; None where it names nobody, more than one, or a visitor.
 
     Raises:
         Unreadable: the place cannot be read without doubt.
     """
     found = _read(address, head, spans, content)
-    return found[0] if len(set(found)) == 1 and found[0] else None
+    return found[0] if len(set(found)) == 1 and found[0] and not names_visitor(found[0]) else None
 
 
 def _read(

@@ -66,8 +66,9 @@ class Clients:
             return
         if encrypted is not None:
             connection.certified = identities.of_certificate(encrypted.getpeercert(binary_form=True))
-        if identities.guarded:
-            connection.guard = HeaderGuard(identities.guarded, listed=identities.lists(connection.peer))
+        if identities.guarded or identities.visitors is not None:
+            listed = bool(identities.guarded) and identities.lists(connection.peer)
+            connection.guard = HeaderGuard(identities.guarded, listed=listed, visitors=identities.visitors)
 
     def forget(self, connection: "ClientConnection") -> None:
         """A connection is closed."""

@@ -14,6 +14,7 @@ from gateway.ingress.header_guard import HeaderGuard
 from gateway.ingress.hops import FORWARDING, HOP_BY_HOP, strip_request
 from gateway.ingress.upstream_head import FieldBlock
 from gateway.model.errors import Fault, Source
+from gateway.model.identity import Identity
 from gateway.model.limits import Limits
 from gateway.model.message import HeaderPairs, header_values
 from gateway.model.words import Posture
@@ -37,7 +38,8 @@ class HeaderBlock(msgspec.Struct, gc=False):
     Clients repeat their fields from request to request, so a connection keeps the block of its last
     request: equal fields are not judged again, and go on as the very same `onward`. `sent` is the
     like for the upstream's side: the admitted fields last sent and how they were written. `derived`
-    is where the layers above keep what they work out from `onward`.
+    is where the layers above keep what they work out from `onward`. `visitor` is whom the gateway's own
+    cookie names, which `onward` does not hold.
     """
 
     lines: HeaderPairs
@@ -51,6 +53,7 @@ class HeaderBlock(msgspec.Struct, gc=False):
     via: list[bytes]
     upgrade: bool
     has_body: bool
+    visitor: Identity | None = None
     sent: tuple[HeaderPairs, FieldBlock] | None = None
     derived: dict[object, object] = msgspec.field(default_factory=dict)
 
@@ -74,6 +77,7 @@ def read_fields(
         header_values(lines, b"via") if b"via" in fields else [],
         b"upgrade" in fields and not legacy,
         chunked or bool(length),
+        None if guard is None else guard.visitor(lines),
     )
 
 

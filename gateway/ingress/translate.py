@@ -72,6 +72,7 @@ def read_repeated(request: RepeatedRequest, last: WireRequest) -> WireRequest:
         False,
         block.derived,
         before.certified,
+        before.visitor,
     )
     return WireRequest(head, block, True, last.authority)
 
@@ -114,7 +115,9 @@ def read_head(
     target, authority = read_target(method, message.path.encode("utf-8", "surrogateescape"))
     if authority is None and block.authority is not None and not block.upgrade and method != "OPTIONS":
         host = host_of(block.authority, scheme)
-        head = RequestHead(method, target, host, block.onward, scheme, peer, block.has_body, block.derived, certified)
+        head = RequestHead(
+            method, target, host, block.onward, scheme, peer, block.has_body, block.derived, certified, block.visitor
+        )
         # aiohttp's parser loses what follows an upgrade that it does not know in the same piece of input.
         return WireRequest(head, block, not message.should_close and not message.upgrade, block.authority)
     return _read_uncommon(
@@ -159,7 +162,9 @@ def _read_uncommon(
     onward = block.onward if verbatim else onward_fields(lines, block.fields, trusted=trusted, guard=guard)
     host = "" if authority is None else host_of(authority, scheme)
     return WireRequest(
-        RequestHead(method, target, host, onward, scheme, peer, block.has_body, certified=certified),
+        RequestHead(
+            method, target, host, onward, scheme, peer, block.has_body, certified=certified, visitor=block.visitor
+        ),
         block,
         not message.should_close and (bool(key) or not message.upgrade),
         authority or b"",

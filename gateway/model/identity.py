@@ -8,12 +8,15 @@ import msgspec
 class IdentitySource(StrEnum):
     """What vouches for an identity, the strongest first: the first source that speaks decides.
 
-    An application's session and the gateway's own visitor cookie rank behind these, none comes last.
+    A session is the application's, tied to whom a sign-in named; a visitor is a browser that the gateway knows
+    by its own cookie. None comes last.
     """
 
     CERTIFICATE = "certificate"
     TOKEN = "token"  # noqa: S105 - a word of the ledger, not a secret
     HEADER = "header"
+    SESSION = "session"
+    VISITOR = "visitor"
 
 
 class CertificatePart(StrEnum):
@@ -25,15 +28,25 @@ class CertificatePart(StrEnum):
     SUBJECT_CN = "subject_cn"
 
 
+VISITOR_PREFIX = "visitor:"
+"""Begins the name of every visitor, and no name that another source gives."""
+
+
 class Identity(msgspec.Struct, frozen=True, gc=False):
     """Somebody, by the name that a verified source gives; it holds before `until` (seconds since the epoch).
 
-    An empty `name` is a source that spoke, but named nobody without doubt: then no weaker source is asked.
+    A source that knows nothing but the person's keyed handle gives that as `handle`, and no name. With neither,
+    the source spoke, but named nobody without doubt: then no weaker source is asked.
     """
 
     source: IdentitySource
     name: str
     until: float
+    handle: str = ""
+
+    @property
+    def names_somebody(self) -> bool:
+        return bool(self.name or self.handle)
 
 
 ANONYMOUS = "anonymous"

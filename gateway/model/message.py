@@ -19,7 +19,8 @@ class RequestHead(msgspec.Struct, frozen=True, gc=False):
     with its port only where that differs from the scheme's default. `derived` is a place for what
     follows from `headers` alone: requests on one connection that repeat their header block share
     it, so that each layer works the block out once. It ends with the connection. `certified` is whom
-    the certificate of the connection's client names.
+    the certificate of the connection's client names, `visitor` whom the gateway's own cookie names, which is not
+    among the headers.
     """
 
     method: str
@@ -31,6 +32,7 @@ class RequestHead(msgspec.Struct, frozen=True, gc=False):
     has_body: bool = False
     derived: dict[object, object] = msgspec.field(default_factory=dict)
     certified: Identity | None = None
+    visitor: Identity | None = None
 
 
 class ResponseHead(msgspec.Struct, frozen=True, gc=False):

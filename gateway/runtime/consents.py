@@ -16,11 +16,7 @@ nobody's withdrawal is to wait for a log:
 Whoever records next, or starts next, goes on where the last one died.
 """
 
-import fcntl
-import os
-import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
@@ -28,18 +24,16 @@ import msgspec
 from gateway.audit.lines import timestamp_of
 from gateway.audit.reading import newest_first, slots_of
 from gateway.model.errors import StoreDown
-from gateway.model.words import Kind, Posture
+from gateway.model.words import Kind
+from gateway.runtime.consent_turns import alone
 from gateway.runtime.operators import operator_log
 from gateway.stores.consent import SqliteConsentStore
-from gateway.stores.down import store_down
 from gateway.stores.event import MICROSECONDS, ConsentEvent, ServedNotice
 
-LOCK = "consent.lock"
-"""The file's name in the state directory."""
 PATIENCE = 10.0
 """Seconds to wait for another command that is recording."""
 
-_KEPT = "; it is kept, and counts as soon as the next command or start has recorded it"
+KEPT = "; it is kept, and counts as soon as the next command or start has recorded it"
 _CONSENT_RECORD = b'"kind":"%b"' % Kind.CONSENT.encode()
 _OF_EVERY_RECORD = ("index", "time", "version")
 
@@ -57,7 +51,7 @@ def decide(state: Path, store: SqliteConsentStore, event: ConsentEvent, *, patie
         return None
     store.append(event)
     try:
-        with _one_at_a_time(state, patience):
+        with alone(state, patience):
             _record_owed(state, store, fresh={event.id})
     except StoreDown as problem:
         return problem.why
@@ -76,12 +70,12 @@ def decide_all(
 
     Raises as `decide`.
     """
-    with _one_at_a_time(state, patience):
+    with alone(state, patience):
         store.prepare(events, served)
         try:
             _record_owed(state, store, fresh={event.id for event in events})
         except StoreDown as problem:
-            raise StoreDown(problem.posture, problem.why + _KEPT) from problem
+            raise StoreDown(problem.posture, problem.why + KEPT) from problem
 
 
 def complete(state: Path, store: SqliteConsentStore, *, patience: float = PATIENCE) -> int:
@@ -92,7 +86,7 @@ def complete(state: Path, store: SqliteConsentStore, *, patience: float = PATIEN
     """
     if not store.owed():
         return 0
-    with _one_at_a_time(state, patience):
+    with alone(state, patience):
         return _record_owed(state, store, fresh=frozenset())
 
 
@@ -176,26 +170,3 @@ def _moment(microseconds: int) -> str:
     # Whole seconds and the rest apart: a float of such a size loses microseconds.
     seconds, rest = divmod(microseconds, MICROSECONDS)
     return timestamp_of(seconds).replace(".000000Z", f".{rest:06}Z")
-
-
-@contextmanager
-def _one_at_a_time(state: Path, patience: float) -> Iterator[None]:
-    with store_down("the consent store cannot be locked (consent.lock)"):
-        descriptor = os.open(state / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        _wait(descriptor, time.monotonic() + patience)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def _wait(descriptor: int, deadline: float) -> None:
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() >= deadline:
-                raise StoreDown(Posture.AUDIT_UNAVAILABLE, "another command is recording consents") from None
-            time.sleep(0.02)
-        else:
-            return

@@ -1,4 +1,5 @@
-"""Who calls, by the first verified source that speaks: client certificate, token, trusted header; else nobody.
+"""Who calls, by the first verified source that speaks: client certificate, token, trusted header, the cookie of
+a visitor; else nobody.
 
 A source that speaks but does not verify ends the search: whoever sends a bad token is nobody, and not
 whom a weaker source would name. A request without any source is nobody too, and nobody has consented.
@@ -14,6 +15,7 @@ from typing import Final
 import msgspec
 
 from gateway.crypto.certificate import identity_of_certificate
+from gateway.crypto.keyring import names_visitor
 from gateway.crypto.signed_token import TokenDoubt, TokenRefused, TokenTerms, verify_token
 from gateway.crypto.token_keys import KeySet
 from gateway.documents.cookies import read_cookie
@@ -25,6 +27,7 @@ from gateway.model.network import lies_in
 from gateway.runtime.key_source import KeySource
 from gateway.runtime.metrics import Metrics
 from gateway.runtime.settings_identity import IdentitySettings, TokenSettings
+from gateway.runtime.visitors import Visitors
 
 VERIFIED_AT_MOST = 16_384
 """Verified tokens that are remembered, until they expire; of more, those used longest ago go."""
@@ -34,12 +37,16 @@ _REFUSED: Final = "refused"
 _REPEATED: Final = "repeated"
 _NO_KEYS: Final = "no_keys"
 _FOREVER: Final = float("inf")
+_TWICE: Final = Identity(IdentitySource.HEADER, "", _FOREVER)
 _BEARER = re.compile(rb"(?i:bearer) +([^ ]+)")
 _BEGINS_BEARER = re.compile(rb"(?i)bearer(?: |$)")
 
 
 class _Kept(msgspec.Struct, frozen=True, gc=False):
-    """Whom a block of header fields names as long as the keys are these; kept with the block."""
+    """Whom a block of header fields names as long as the keys are these; kept with the block.
+
+    None where neither token nor header spoke.
+    """
 
     identity: Identity | None
     keys: KeySet | None
@@ -86,7 +93,7 @@ class Tokens:
             self._verified.move_to_end(digest)
             return known
         try:
-            identity = verify_token(token, keys, self._terms, now)
+            identity = _no_visitor(verify_token(token, keys, self._terms, now))
         except TokenRefused as refused:
             self._verified.pop(digest, None)
             if refused.doubt is TokenDoubt.UNKNOWN_KEY:
@@ -101,7 +108,11 @@ class Tokens:
 class Identities:
     """The sources of one worker, in their order."""
 
-    def __init__(self, settings: IdentitySettings, tokens: Tokens | None, metrics: Metrics) -> None:
+    def __init__(
+        self, settings: IdentitySettings, tokens: Tokens | None, metrics: Metrics, visitors: Visitors | None = None
+    ) -> None:
+        self.visitors = visitors
+        """Makes and reads the cookies of visitors; None where the deployment has none."""
         trusted = settings.trusted_header
         self.guarded = trusted.name.encode() if trusted is not None else b""
         """The trusted header, lower-case; empty where there is none. Ingress takes it from all but listed peers."""
@@ -118,7 +129,10 @@ class Identities:
         """Whom the certificate of a connection's client names, for all its requests."""
         if encoded is None or self._part is None:
             return None
-        return identity_of_certificate(encoded, self._part)
+        identity = identity_of_certificate(encoded, self._part)
+        if identity is not None and names_visitor(identity.name):
+            return Identity(IdentitySource.CERTIFICATE, "", identity.until)
+        return identity
 
     def awaits_keys(self, head: RequestHead) -> bool:
         """Whether the request carries a token, and the first keys may come in a moment."""
@@ -145,27 +159,35 @@ class Identities:
         keys = self._tokens.source.keys if self._tokens is not None else None
         kept = head.derived.get(Identities)
         if isinstance(kept, _Kept) and kept.keys is keys and (kept.identity is None or now < kept.identity.until):
-            if kept.identity is not None:
-                self._count(kept.identity.source, _VERIFIED)
-            return kept.identity
-        return self._resolve(head, keys, now)
-
-    def _resolve(self, head: RequestHead, keys: KeySet | None, now: float) -> Identity | None:
-        try:
-            identity = self._token(head, keys, now)
-        except TokenRefused:
-            return None
-        if identity is None and self.guarded:
-            values = header_values(head.headers, self.guarded)
-            if len(values) > 1:
-                self._count(IdentitySource.HEADER, _REPEATED)
+            identity = kept.identity
+        else:
+            try:
+                identity = self._told(head, keys, now)
+            except TokenRefused:
                 return None
-            name = header_text(values[0]).strip() if values else ""
-            identity = Identity(IdentitySource.HEADER, name, _FOREVER) if name else None
-        if identity is not None:
-            self._count(identity.source, _VERIFIED)
-        head.derived[Identities] = _Kept(identity, keys)
+            head.derived[Identities] = _Kept(identity, keys)
+        if identity is None:
+            identity = head.visitor
+            if identity is None:
+                return None
+        if not identity.names_somebody:
+            self._count(identity.source, _REPEATED if identity is _TWICE else _REFUSED)
+            return None
+        self._count(identity.source, _VERIFIED)
         return identity
+
+    def _told(self, head: RequestHead, keys: KeySet | None, now: float) -> Identity | None:
+        """Whom token or header name; None where neither is there. Raises TokenRefused, which is counted."""
+        identity = self._token(head, keys, now)
+        if identity is not None or not self.guarded:
+            return identity
+        values = header_values(head.headers, self.guarded)
+        if len(values) > 1:
+            return _TWICE
+        name = header_text(values[0]).strip() if values else ""
+        if not name:
+            return None
+        return Identity(IdentitySource.HEADER, "" if names_visitor(name) else name, _FOREVER)
 
     def _token(self, head: RequestHead, keys: KeySet | None, now: float) -> Identity | None:
         """Whom the token names; None where the request carries none. Raises TokenRefused, which is counted."""
@@ -194,6 +216,12 @@ class Identities:
     async def close(self) -> None:
         if self._tokens is not None:
             await self._tokens.source.close()
+
+
+def _no_visitor(identity: Identity) -> Identity:
+    if names_visitor(identity.name):
+        raise TokenRefused(TokenDoubt.NOBODY)
+    return identity
 
 
 def _without_scheme(value: bytes) -> bytes:

@@ -121,12 +121,13 @@ class Passage:
 
     def _may_flow(self) -> bool:
         identities = self._gateway.services.identities
-        if identities is not None:
-            if identities.awaits_keys(self.exchange.head):
-                return False
-            self._identify(identities)
         try:
-            subject = self._handle_so_far(self.exchange.open_request(None))
+            if identities is not None:
+                if identities.awaits_keys(self.exchange.head):
+                    return False
+                self._identify(identities)
+            identifier = self.exchange.open_request(None)
+            subject = self._known_subject or self._handle_so_far(identifier)
             return self.exchange.may_flow(self._facts(subject))
         except (Unreadable, StoreDown):
             # `admit_request` meets the same failure, and refuses.
@@ -135,14 +136,22 @@ class Passage:
     def _identify(self, identities: Identities) -> None:
         """Ask the verified sources once, so that all of one exchange speaks of the same caller."""
         if not self._identified:
-            self._identified = True
             self.exchange.identity = identities.resolve(self.exchange.head)
+            self._identified = True
+
+    @property
+    def _known_subject(self) -> str:
+        """The handle of the route's person, where a verified source gives it as such; else empty."""
+        exchange = self.exchange
+        if exchange.treatment.identified is None or exchange.identity is None:
+            return ""
+        return exchange.identity.handle
 
     async def _name_caller(self, identity: Identity, step: Step) -> None:
         """Have the caller's handle for a record, if there will be one. Raises StoreDown."""
         exchange = self.exchange
         if exchange.caller is ANONYMOUS and (isinstance(step, Refuse) or step.recorded or self._flows):
-            handle = await self._handle(identity.name)
+            handle = identity.handle or await self._handle(identity.name)
             if handle is not None:
                 exchange.caller = caller_of(identity, handle)
 
@@ -195,7 +204,7 @@ class Passage:
                 self._identify(identities)
             self._flows = body is None and exchange.head.has_body and self.request_reading is Reading.FLOWING
             identifier = exchange.open_request(body)
-            subject = None if identifier is None else await self._handle(identifier)
+            subject = self._known_subject or (None if identifier is None else await self._handle(identifier))
             if subject is not None and exchange.treatment.identified is not None and exchange.identity is not None:
                 exchange.caller = caller_of(exchange.identity, subject)
             step = await self._admit(subject, exchange.request_plans)

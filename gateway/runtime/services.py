@@ -14,6 +14,7 @@ from gateway.model.limits import Limits
 from gateway.model.words import Kind
 from gateway.policy.policy import Policy
 from gateway.runtime.consents import complete
+from gateway.runtime.decisions import Decisions
 from gateway.runtime.erasure import open_subjects
 from gateway.runtime.identities import Identities, Tokens
 from gateway.runtime.key_source import open_keys
@@ -23,6 +24,7 @@ from gateway.runtime.open_ledger import open_ledger
 from gateway.runtime.people import People
 from gateway.runtime.settings_identity import IdentitySettings
 from gateway.runtime.settings_ledger import LedgerSettings
+from gateway.runtime.visitors import Visitors
 from gateway.stores.consent import CONSENTS, SqliteConsentStore
 from gateway.stores.keyfile import load_keyring
 from gateway.stores.ports import ConsentStore
@@ -44,6 +46,7 @@ class Services:
         keys: KeyRing,
         people: People,
         consent: ConsentStore,
+        decisions: Decisions,
         ledger: Ledger | None,
         metrics: Metrics,
         log: Any,
@@ -54,6 +57,7 @@ class Services:
         self.keys = keys
         self.people = people
         self.consent = consent
+        self.decisions = decisions
         self.ledger = ledger
         self.metrics = metrics
         self.log = log
@@ -94,17 +98,19 @@ class Services:
             if met_nobody and not consent.is_empty():
                 log.warning("what people decided before matches nobody: subjects.sqlite is new or lost")
             metrics = Metrics()
-            identities = open_identities(identity, metrics, log)
+            identities = open_identities(identity, metrics, log, keys)
             if identities is not None:
                 stack.callback(identities.abandon)
             opened = open_ledger(state, slot, origin=origin, settings=ledger, timeout=limits.audit_timeout)
             # Its key gives the operators' log its name.
             _complete_consents(state, consent, log)
+            decisions = Decisions(state, opened, log)
             stack.pop_all()
         return cls(
             keys=keys,
             people=people,
             consent=consent,
+            decisions=decisions,
             ledger=opened,
             metrics=metrics,
             log=log,
@@ -112,6 +118,11 @@ class Services:
             receipts=ledger.receipts,
             identities=identities,
         )
+
+    @property
+    def visitors(self) -> Visitors | None:
+        """Makes and reads the cookies of visitors; None where the deployment has none."""
+        return None if self.identities is None else self.identities.visitors
 
     async def record_policy(self, policy: Policy) -> None:
         """Record that this policy is in force from now on; durable when it returns.
@@ -165,6 +176,7 @@ class Services:
         """Close the ledger last, so that everything before it can still be recorded."""
         if self.identities is not None:
             await self.identities.close()
+        await self.decisions.close()
         self.people.close()
         self.consent.close()
         if self.ledger is not None:
@@ -185,7 +197,7 @@ def _complete_consents(state: Path, consent: SqliteConsentStore, log: Any) -> No
         log.info("consent events recorded that were owed to the ledger", count=completed)
 
 
-def open_identities(settings: IdentitySettings, metrics: Metrics, log: Any) -> Identities | None:
+def open_identities(settings: IdentitySettings, metrics: Metrics, log: Any, keys: KeyRing) -> Identities | None:
     """The sources of identity that are configured, for the running event loop; None where there are none.
 
     Raises:
@@ -194,7 +206,8 @@ def open_identities(settings: IdentitySettings, metrics: Metrics, log: Any) -> I
     if not settings.any:
         return None
     tokens = Tokens(settings.token, open_keys(settings.token, metrics, log)) if settings.token is not None else None
-    return Identities(settings, tokens, metrics)
+    visitors = Visitors(keys, settings.visitor.days) if settings.visitor is not None else None
+    return Identities(settings, tokens, metrics, visitors)
 
 
 def open_people(state: Path, keys: KeyRing) -> People:

@@ -14,7 +14,7 @@ from gateway.policy.sections import FRAMING_HEADERS
 from gateway.policy.source import Node, Scalar
 from gateway.runtime.settings_nodes import SettingsNodes
 
-IDENTITY_KEYS = ("client_certificate", "token", "trusted_header")
+IDENTITY_KEYS = ("client_certificate", "token", "trusted_header", "visitor")
 CLIENT_CERTIFICATE = ("required", "optional")
 """Whether a listener with a `client_ca` takes clients without a certificate."""
 
@@ -24,6 +24,8 @@ _HEADER = re.compile(r"[A-Za-z][A-Za-z0-9]*(?:-[A-Za-z0-9]+)*")
 _PLACE = re.compile(r"(header|cookie):([!#$%&'*+\-.^`|~0-9A-Za-z]+)|(cookie):([!#$%&'*+\-.^_`|~0-9A-Za-z]+)")
 _TAKEN = FRAMING_HEADERS | {"authorization", "cookie", "sec-gpc", "dnt"}
 _LONGEST_LEEWAY = 300
+_LONGEST_COOKIE = 400
+"""Days after which browsers drop any cookie (RFC 6265bis, section 5.5)."""
 
 
 class TokenSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,12 +62,19 @@ class TrustedHeader(msgspec.Struct, frozen=True):
     networks: tuple[str, ...]
 
 
+class VisitorSettings(msgspec.Struct, frozen=True):
+    """`days` is how long a browser keeps the cookie by which the gateway knows it."""
+
+    days: int = 180
+
+
 class IdentitySettings(msgspec.Struct, frozen=True, kw_only=True):
     """The sources that are configured; `client_certificate` is the part of a certificate that names its holder."""
 
     client_certificate: CertificatePart | None = None
     token: TokenSettings | None = None
     trusted_header: TrustedHeader | None = None
+    visitor: VisitorSettings | None = None
 
     @property
     def any(self) -> bool:
@@ -96,6 +105,7 @@ class IdentityReader(SettingsNodes):
             client_certificate=part,
             token=self._token(keys["token"]) if "token" in keys else None,
             trusted_header=self._trusted(keys["trusted_header"], forwarding) if "trusted_header" in keys else None,
+            visitor=self._visitor(keys["visitor"]) if "visitor" in keys else None,
         )
 
     def _token(self, node: Node) -> TokenSettings | None:
@@ -187,6 +197,10 @@ class IdentityReader(SettingsNodes):
             hint = "list the same networks under 'forwarded: {trusted: …}'"
             self._add("PG942", name, f"'{name.text}' is removed before it is read: its peers may not forward", hint)
         return TrustedHeader(lower, networks)
+
+    def _visitor(self, node: Node) -> VisitorSettings:
+        keys = self._entries(node, ("days",))
+        return VisitorSettings(self._whole(keys.get("days"), 180, 1, _LONGEST_COOKIE))
 
     def _network(self, node: Node) -> str:
         scalar = self._text(node)

@@ -96,13 +96,17 @@ class SqliteConsentStore:
             ValueError: an event with this id is there already.
             EventRefused: `notice_not_served`; it grants consent, and cites a notice that was never shown.
         """
+        self.append_all([event])
+        return event.id
+
+    def append_all(self, events: Sequence[ConsentEvent]) -> None:
+        """Store events durably, all or none; they count from now on, and their records are owed. Raises as `append`."""
         # Where this raises, the number stays unfinished: readers ask the database until the next write.
         with store_down(_UNWRITABLE), _new_id(), transaction(self._connection):
             number = self._generation.begin()
-            self._insert(schema.INSERT, [event])
-            self._connection.execute("INSERT INTO consent_owed VALUES (?)", (event.id,))
+            self._insert(schema.INSERT, events)
+            self._connection.executemany("INSERT INTO consent_owed VALUES (?)", [(event.id,) for event in events])
         self._generation.end(number)
-        return event.id
 
     def prepare(self, events: Sequence[ConsentEvent], served: Iterable[ServedNotice] = ()) -> None:
         """Keep events durably, all or none, and the notices that they may cite; they count once they are settled.

@@ -25,6 +25,9 @@ class ConsentStore(Protocol):
             EventRefused: it grants consent, and cites a notice that was never shown to the person.
         """
 
+    def append_all(self, events: Sequence[ConsentEvent]) -> None:
+        """The same for several, all or none."""
+
     def prepare(self, events: Sequence[ConsentEvent], served: Iterable[ServedNotice] = ()) -> None:
         """Keep events durably, all or none, and the notices that they may cite; they count once they are settled.
 

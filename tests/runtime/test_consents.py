@@ -15,7 +15,8 @@ from gateway.audit.search import Query, Scan
 from gateway.audit.verify import verify_directory
 from gateway.model.errors import StoreDown
 from gateway.model.words import Assurance, ConsentStatus, Kind, Posture
-from gateway.runtime.consents import LOCK, complete, decide, decide_all, reconcile, record_of
+from gateway.runtime.consent_turns import LOCK
+from gateway.runtime.consents import complete, decide, decide_all, reconcile, record_of
 from gateway.stores.consent import CONSENTS, SqliteConsentStore
 from gateway.stores.event import ConsentEvent, EventRefused, ServedNotice, new_event_id, now_microseconds
 from gateway.stores.generation import Generation

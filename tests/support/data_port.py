@@ -19,6 +19,7 @@ from gateway.ingress.settings import IngressSettings
 from gateway.ingress.upstream import UpstreamPools
 from gateway.model.limits import Limits
 from gateway.policy.compile import load_policy
+from gateway.runtime.decisions import Decisions
 from gateway.runtime.gateway import Gateway
 from gateway.runtime.metrics import Metrics
 from gateway.runtime.services import Services, open_identities, open_people
@@ -217,15 +218,17 @@ async def data_port(
         async with scripted(*(scripts or (answering(OK),))) as upstream:
             keys = KeyRing(b"k" * 32, "26q4a")
             metrics = Metrics()
+            decisions = Decisions(Path(state), ledger, structlog.get_logger())
             services = Services(
                 keys=keys,
                 people=open_people(Path(state), keys),
                 consent=SqliteConsentStore(Path(state) / "consent.sqlite"),
+                decisions=decisions,
                 ledger=ledger,
                 metrics=metrics,
                 log=structlog.get_logger(),
                 limits=bounds,
-                identities=open_identities(identity, metrics, structlog.get_logger()),
+                identities=open_identities(identity, metrics, structlog.get_logger(), keys),
             )
             gateway = Gateway(load_policy({"rules.yaml": rules(routes, url or upstream.url())}, today=TODAY), services)
             pools = UpstreamPools(bounds)
@@ -247,5 +250,6 @@ async def data_port(
                 pools.abort()
                 if services.identities is not None:
                     await services.identities.close()
+                await decisions.close()
                 services.people.close()
                 services.consent.close()
