@@ -186,10 +186,8 @@ class Decisions:
         if self._ledger is not None and mine:
             futures = [self._ledger.commit(*halves(record_of(event))) for event in mine]
             await asyncio.wait(futures)
-            try:
-                for future in futures:
-                    future.result()
-            except StoreDown as problem:
+            problem = next(filter(None, [future.exception() for future in futures]), None)
+            if isinstance(problem, StoreDown):
                 self._behind = True
                 raise StoreDown(problem.posture, problem.why + (KEPT if prepared else "")) from problem
         await self._ask(lambda store: store.settle([event.id for event in mine]))

@@ -21,6 +21,7 @@ from gateway.runtime.settings_identity import (
     IdentitySettings,
     TokenSettings,
     TrustedHeader,
+    VisitorSettings,
 )
 
 HEAD = "version: 1\nrules: rules\nstate: state\n"
@@ -67,6 +68,7 @@ identity:
     leeway: 5
     refresh_seconds: 60
   trusted_header: {name: X-Forwarded-User, from: [10.1.0.0/16, 10.2.0.1]}
+  visitor: {days: 90}
 """,
     )
     assert diagnostics == []
@@ -87,6 +89,7 @@ identity:
             ca=files[2],
         ),
         trusted_header=TrustedHeader("x-forwarded-user", ("10.1.0.0/16", "10.2.0.1/32")),
+        visitor=VisitorSettings(90),
     )
     assert msgspec.json.decode(msgspec.json.encode(settings), type=Settings) == settings
 
@@ -97,6 +100,12 @@ def test_the_least_for_a_token(place):
     token = settings.identity.token
     assert (token.place, token.name, token.claim, token.leeway) == ("header", "authorization", "sub", 30)
     assert settings.authority_paths() == [place / "keys.json"]
+
+
+def test_the_least_for_visitors(place):
+    settings, diagnostics = read(place, PLAIN + "identity: {visitor: {}}\n")
+    assert (diagnostics, settings.identity.visitor) == ([], VisitorSettings(180))
+    assert settings.identity.any
 
 
 def token(**changed):
@@ -133,7 +142,13 @@ def token(**changed):
         (token(**{"in": "header:X-Assertion"}), []),
         (token(ca="front.key"), ["PG915"]),
         (token(secret="x"), ["PG910"]),
-        ("{session: x}", ["PG910"]),
+        ("{password: x}", ["PG910"]),
+        ("{visitor: {days: 1}}", []),
+        ("{visitor: {days: 400}}", []),
+        ("{visitor: {days: 401}}", ["PG914"]),
+        ("{visitor: {days: 0}}", ["PG914"]),
+        ("{visitor: {cookie: x}}", ["PG910"]),
+        ("{visitor: 180}", ["PG912"]),
         ("{client_certificate: san_email}", ["PG941"]),
         ("{trusted_header: {from: [10.0.0.0/8]}}", ["PG911"]),
         ("{trusted_header: {name: X-User}}", ["PG940"]),
@@ -203,7 +218,7 @@ PAGE = (Path(__file__).parents[2] / "docs" / "identity.md").read_text()
 EXAMPLES = re.findall(r"^```yaml\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
 
 
-@pytest.mark.parametrize("example", EXAMPLES, ids=["certificate", "token", "header"])
+@pytest.mark.parametrize("example", EXAMPLES, ids=["certificate", "token", "header", "visitor"])
 def test_the_manual_can_be_copied(place, example):
     (place / "tls").mkdir()
     for name, source in (("certificate.pem", "front.pem"), ("key.pem", "front.key"), ("clients.pem", "clients.pem")):
