@@ -95,6 +95,7 @@ class Services:
             stack.callback(people.close)
             consent = SqliteConsentStore(state / CONSENTS)
             stack.callback(consent.close)
+            consent.announce(asyncio.get_running_loop().call_soon)
             if met_nobody and not consent.is_empty():
                 log.warning("what people decided before matches nobody: subjects.sqlite is new or lost")
             metrics = Metrics()

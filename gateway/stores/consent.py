@@ -12,7 +12,7 @@ it is settled; what narrows is appended, and counts before.
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -23,6 +23,7 @@ from gateway.stores.down import down, store_down
 from gateway.stores.event import ConsentEvent, EventRefused, ServedNotice
 from gateway.stores.fold import fold, in_order
 from gateway.stores.generation import Generation
+from gateway.stores.readers import Reader, wait_for_readers
 from gateway.stores.sqlite import identity, open_database, transaction
 
 CONSENTS = "consent.sqlite"
@@ -31,6 +32,8 @@ CONSENTS = "consent.sqlite"
 _Kept = TypeVar("_Kept", ConsentEvent, ServedNotice)
 _CACHED_SUBJECTS = 10_000
 _LOOK_EVERY = 1.0
+_PATIENCE = 1.0
+"""Seconds for readers to act on what they read; one that takes longer than a turn of its loop does not serve either."""
 _UNREADABLE = "the consent store cannot be read"
 _UNWRITABLE = "the consent store cannot be written"
 
@@ -60,6 +63,13 @@ class SqliteConsentStore:
             self._connection.execute("PRAGMA cache_spill = OFF")
             self._file = identity(path)
             self._generation = Generation(path.with_suffix(".generation"))
+        self._readers = path.with_suffix(".readers")
+        self._reader: Reader | None = None
+
+    def announce(self, later: Callable[[Callable[[], None]], object]) -> None:
+        """From now on writers wait until what was read here has been acted upon; `later` is the loop's `call_soon`."""
+        with store_down("the consent store cannot be opened"):
+            self._reader = Reader(self._readers, later)
 
     def version(self) -> int:
         """A number that differs from the last one whenever any process has committed an event since.
@@ -68,6 +78,8 @@ class SqliteConsentStore:
             StoreDown: also where the file was moved away or replaced, since nothing that is
                 written to the new one would be seen here.
         """
+        if self._reader is not None:
+            self._reader.look()
         try:
             started, settled = self._generation.read()
             if not settled or started != self._looked_at or time.monotonic() >= self._look_again_at:
@@ -107,6 +119,7 @@ class SqliteConsentStore:
             self._insert(schema.INSERT, events)
             self._connection.executemany("INSERT INTO consent_owed VALUES (?)", [(event.id,) for event in events])
         self._generation.end(number)
+        self._wait_for_readers()
 
     def prepare(self, events: Sequence[ConsentEvent], served: Iterable[ServedNotice] = ()) -> None:
         """Keep events durably, all or none, and the notices that they may cite; they count once they are settled.
@@ -133,6 +146,7 @@ class SqliteConsentStore:
                 self._connection.executemany("DELETE FROM consent_prepared WHERE id = ?", keys)
                 self._connection.executemany("DELETE FROM consent_owed WHERE id = ?", keys)
             self._generation.end(number)
+        self._wait_for_readers()
 
     def serve(self, notice: ServedNotice) -> None:
         """Store durably that a notice was shown. Raises ValueError where its id is taken."""
@@ -187,6 +201,9 @@ class SqliteConsentStore:
         return in_order(self._events(schema.HISTORY, subject))
 
     def close(self) -> None:
+        reader, self._reader = self._reader, None
+        if reader is not None:
+            reader.close()
         self._generation.close()
         self._connection.close()
 
@@ -196,6 +213,12 @@ class SqliteConsentStore:
         # SQLite changes this number for commits of other connections.
         (self._others,) = self._connection.execute("PRAGMA data_version").fetchone()
         self._look_again_at = time.monotonic() + _LOOK_EVERY
+
+    def _wait_for_readers(self) -> None:
+        # The events count already, whatever can be told of the readers.
+        with suppress(OSError):
+            own = "" if self._reader is None else self._reader.name
+            wait_for_readers(self._readers, patience=_PATIENCE, but=own)
 
     def _insert(self, statement: str, events: Sequence[ConsentEvent]) -> None:
         for event in events:
