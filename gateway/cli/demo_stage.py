@@ -60,8 +60,9 @@ async def set_up(home: Path, listen: str, workers: int) -> AsyncIterator[Stage]:
     async with AsyncExitStack() as stack:
         analytics = await stack.enter_async_context(_hosted(make_tags()))
         ads = await stack.enter_async_context(_hosted(make_tags()))
-        shop = await stack.enter_async_context(_hosted(make_shop(analytics, ads)))
-        bare_shop = await stack.enter_async_context(_hosted(make_shop(analytics, ads)))
+        tags = _named(analytics, "analytics"), _named(ads, "ads")
+        shop = await stack.enter_async_context(_hosted(make_shop(*tags)))
+        bare_shop = await stack.enter_async_context(_hosted(make_shop(*tags)))
         state, rules, log = home / "state", home / "rules", home / "gateway.log"
         copy_rules(rules, shop)
         with suppress(FileExistsError):
@@ -109,6 +110,15 @@ def free_address(preferred: str) -> str:
         except OSError:
             return f"{host}:0"
     return preferred
+
+
+def _named(address: str, name: str) -> str:
+    """The same host under a name of its own, as the shop's pages call it.
+
+    Browsers take every name under `localhost` for this machine (RFC 6761, section 6.3), and a cookie of 127.0.0.1
+    would go to every port there, the shop's among them.
+    """
+    return address.replace("127.0.0.1", f"{name}.localhost")
 
 
 @asynccontextmanager

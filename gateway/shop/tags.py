@@ -8,6 +8,10 @@ HITS: web.AppKey["Counter[str]"] = web.AppKey("hits", Counter[str])
 
 _SCRIPT = """\
 (function () {
+  // A cookie of the shop's own site, which the browser then sends to the shop as well.
+  if (!/(?:^|; )_ga_EMBER=/.test(document.cookie)) {
+    document.cookie = "_ga_EMBER=GS2.1." + Date.now() + "; Max-Age=63072000; Path=/; SameSite=Lax";
+  }
   var here = encodeURIComponent(location.pathname);
   new Image().src = ORIGIN + "/collect?page=" + here + "&screen=" + screen.width + "x" + screen.height;
 })();
@@ -40,7 +44,7 @@ def _is_plain(host: str) -> bool:
 async def _pixel(request: web.Request) -> web.Response:
     request.app[HITS][request.path.lstrip("/")] += 1
     response = web.Response(body=_PIXEL, content_type="image/gif", headers={"Cache-Control": "no-store"})
-    response.set_cookie("third_party_id", "seen", samesite="Lax", max_age=86400)
+    response.set_cookie("third_party_id", "seen", samesite="None", secure=True, max_age=86400)
     return response
 
 
