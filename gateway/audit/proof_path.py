@@ -1,4 +1,4 @@
-"""The hashes beside the way from one leaf to the root, found while the leaves go by once."""
+"""The hashes beside the way from a leaf to the root, for one leaf or several, found while all leaves go by once."""
 
 from collections.abc import Iterable
 
@@ -6,13 +6,13 @@ from gateway.audit.verify_tree import Counter, node_hash
 
 
 class PathFinder:
-    """Fed with the leaves of a tree in order, from `start` on, it keeps what the path of leaf `index` needs."""
+    """Fed with the leaves of a tree in order, from `start` on, it keeps what the paths of these leaves need."""
 
-    def __init__(self, start: Counter, index: int) -> None:
+    def __init__(self, start: Counter, *indexes: int) -> None:
         self.leaves = start.leaves
         self._levels = list(start.levels)
-        self._index = index
-        self._found: dict[int, bytes] = {}
+        self._indexes = indexes
+        self._found: dict[tuple[int, int], bytes] = {}
 
     def feed(self, leaves: Iterable[bytes]) -> None:
         """The leaves that follow."""
@@ -34,27 +34,29 @@ class PathFinder:
             first >>= 1
             level += 1
 
-    def path(self) -> tuple[bytes, ...]:
-        """The inclusion path in the tree of all leaves so far (RFC 9162, section 2.1.3.1)."""
+    def path(self, index: int | None = None) -> tuple[bytes, ...]:
+        """The inclusion path in the tree of all leaves so far (RFC 9162, section 2.1.3.1); of the first leaf if none."""
+        index = self._indexes[0] if index is None else index
         for level, held in enumerate(self._levels):
             if held is not None:
                 self._look(level, (self.leaves >> level) - 1, [held])
         path = []
-        node, last, level = self._index, self.leaves - 1, 0
+        node, last, level = index, self.leaves - 1, 0
         while last:
             whole = (node ^ 1) + 1 << level <= self.leaves
             if node & 1 or (node < last and whole):
-                path.append(self._found[level])
+                path.append(self._found[index, level])
             elif node < last:
                 path.append(self._ragged(level))
             node, last, level = node >> 1, last >> 1, level + 1
         return tuple(path)
 
     def _look(self, level: int, first: int, nodes: list[bytes]) -> None:
-        """Keep the node beside the path's, if it is one of these, whose numbers begin at `first`."""
-        place = (self._index >> level ^ 1) - first
-        if 0 <= place < len(nodes):
-            self._found[level] = nodes[place]
+        """Keep the nodes beside those of the paths that are among these, whose numbers begin at `first`."""
+        for index in self._indexes:
+            place = (index >> level ^ 1) - first
+            if 0 <= place < len(nodes):
+                self._found[index, level] = nodes[place]
 
     def _ragged(self, level: int) -> bytes:
         """The node at the right edge, made of the perfect subtrees below this level."""

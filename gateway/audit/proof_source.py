@@ -4,7 +4,7 @@ Nothing is judged here: whoever uses it compares the root that the leaves give w
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -89,17 +89,16 @@ class Source:
         if due < end:
             raise Unprovable(f"leaf {due} is missing: run `audit verify`")
 
-    def line(self, index: int) -> bytes | None:
-        """The stored line of a leaf, without its newline; None where it was pruned."""
+    def lines_of(self, indexes: Collection[int]) -> dict[int, bytes]:
+        """The stored lines of these leaves, without their newlines; those that were pruned are left out."""
+        found: dict[int, bytes] = {}
         for segment in reversed(self.segments):
-            if segment.first <= index and not segment.pruned:
-                for batch in _lines(segment):
+            wanted = [index for index in indexes if index >= segment.first and index not in found]
+            for batch in _lines(segment) if wanted and not segment.pruned else ():
+                for index in wanted:
                     if batch.lines is not None and batch.first <= index < batch.first + len(batch.lines):
-                        return batch.lines[index - batch.first]
-                return None
-            if segment.first <= index:
-                return None
-        return None
+                        found[index] = batch.lines[index - batch.first]
+        return found
 
     def search(self, request: str) -> Iterator[int]:
         """Indexes of the records of one request."""

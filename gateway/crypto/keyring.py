@@ -150,6 +150,10 @@ class KeyRing:
         """16 bytes by which a store of people knows the root key that it was made under."""
         return _derive(self._root, "subject-root")[:16]
 
+    def receipt_seed(self) -> bytes:
+        """The private Ed25519 key, 32 bytes, that signs consent receipts; it ends with the root key."""
+        return _derive(self._root, "receipt-signing")
+
     def wrap_subject_key(self, index: bytes, key: bytes) -> bytes:
         """The key of the person at `index` as it is stored: AES-256 key wrap (RFC 3394), 40 bytes.
 

@@ -47,6 +47,20 @@ def test_every_path_leads_to_the_root_from_wherever_reading_began(data):
         assert root_of(leaves[index], index, size, path[:-1]) is None
 
 
+@given(st.data())
+def test_paths_of_several_leaves_are_those_of_each_alone(data):
+    size = data.draw(st.integers(1, 200))
+    indexes = data.draw(st.lists(st.integers(0, size - 1), min_size=1, max_size=6, unique=True))
+    start = data.draw(st.integers(0, min(indexes)))
+    step = data.draw(st.integers(1, 80))
+    leaves = leaves_of(size)
+    finder = PathFinder(tree_of(leaves[:start]), *indexes)
+    for at in range(start, size, step):
+        finder.feed(leaves[at : at + step])
+    root = tree_of(leaves).root()
+    assert all(root_of(leaves[index], index, size, finder.path(index)) == root for index in indexes)
+
+
 def test_roots_and_paths_are_those_of_pymerkle():
     other = pymerkle.InmemoryTree(algorithm="sha256")
     tree = Counter()
