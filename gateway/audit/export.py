@@ -66,11 +66,11 @@ LINE_FORMS: Mapping[str, LineForm] = {
 
 def _row(cells: Iterable[object]) -> str:
     line = io.StringIO()
-    csv.writer(line).writerow([_cell(cell) for cell in cells])
+    csv.writer(line).writerow([cell(each) for each in cells])
     return line.getvalue()
 
 
-def _cell(value: object) -> str:
+def cell(value: object) -> str:
     """Text that a spreadsheet shows and does not run: what looks like a formula is quoted."""
     if value is None:
         return ""

@@ -35,7 +35,7 @@ class PathFinder:
             level += 1
 
     def path(self, index: int | None = None) -> tuple[bytes, ...]:
-        """The inclusion path in the tree of all leaves so far (RFC 9162, section 2.1.3.1); of the first leaf if none."""
+        """The inclusion path in the tree of all leaves so far (RFC 9162, 2.1.3.1); of the first without one."""
         index = self._indexes[0] if index is None else index
         for level, held in enumerate(self._levels):
             if held is not None:

@@ -45,7 +45,8 @@ class VerifierKey:
             raise Malformed("not an Ed25519 verifier key")
         if hashlib.sha256(self.name.encode() + b"\n" + blob).digest()[:4] != self.key_id:
             raise Malformed("the key id does not belong to the key")
-        self._public = Ed25519PublicKey.from_public_bytes(blob[1:])
+        self.public = blob[1:]
+        self._public = Ed25519PublicKey.from_public_bytes(self.public)
 
     def named_in(self, signature: bytes) -> bool:
         """Whether a signature, good or not, is of this length and names this key."""

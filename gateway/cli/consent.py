@@ -17,6 +17,7 @@ from gateway.cli.consent_decide import (
 )
 from gateway.cli.consent_export import export_command
 from gateway.cli.consent_import import import_command
+from gateway.cli.consent_receipt import check_receipt_command, receipt_command
 from gateway.cli.consent_reconcile import reconcile_command
 from gateway.cli.consent_served import served_command
 from gateway.cli.consent_show import show_command
@@ -34,6 +35,8 @@ _COMMANDS = (
     import_command,
     export_command,
     reconcile_command,
+    receipt_command,
+    check_receipt_command,
 )
 
 

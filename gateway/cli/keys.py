@@ -9,7 +9,7 @@ from gateway.cli.output import console, errors, fail, print_json
 
 @click.group()
 def command() -> None:
-    """Create the keys of a gateway, and replace the one that signs a log."""
+    """Create the keys of a gateway, show the public ones, and replace the one that signs a log."""
 
 
 @command.command()
@@ -69,3 +69,23 @@ def rotate(slot: str, state: Path, config: Path | None, as_json: bool) -> None:
         print_json({"path": path, "slot": slot, "vkey": vkey})
     else:
         console.print(f"{slot} is signed by {vkey} from now on; {path} lists all its keys", soft_wrap=True)
+
+
+@command.command()
+@click.option(
+    "--state", required=True, type=click.Path(exists=True, file_okay=False, path_type=Path), help="State directory."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def show(state: Path, as_json: bool) -> None:
+    """Print the public keys: the one that signs consent receipts, then those of each log.
+
+    Give them to those who check receipts, proofs and logs; the lines make a file for --trust.
+    """
+    from gateway.runtime.receipt_key import public_keys
+
+    keys = public_keys(state)
+    if as_json:
+        print_json([{"name": key.name, "vkey": key.vkey} for key in keys])
+    else:
+        for key in keys:
+            click.echo(key.vkey)

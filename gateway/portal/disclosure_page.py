@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 from markupsafe import Markup
 
+from gateway.policy.policy import Policy, Purpose, Recipient
 from gateway.portal.disclosure_plot import plot_svg
 from gateway.portal.disclosures import Disclosures, Use
 from gateway.portal.insight_texts import class_words, say, word
@@ -31,13 +32,13 @@ class PeriodRow(msgspec.Struct, frozen=True):
     counts: tuple[int, ...]
 
 
-def disclosures_context(view: Disclosures, language: str, titles: Mapping[str, str]) -> dict[str, Any]:
-    """What the template takes, `titles` being those of the purposes in this language.
+def disclosures_context(view: Disclosures, language: str, policy: Policy) -> dict[str, Any]:
+    """What the template takes; purposes and recipients go by the titles that the rules give them.
 
     Its keys: `say` (texts), `notes` (sentences), `passed` and `held` (rows), `plot`, `flows`, `periods`, `unit`.
     """
-    passed = [_passed(use, language, titles) for use in view.uses if use.passed]
-    held = [_held(use, language, titles) for use in view.uses if use.withheld]
+    passed = [_passed(use, language, policy) for use in view.uses if use.passed]
+    held = [_held(use, language, policy) for use in view.uses if use.withheld]
     unit = view.periods[0].unit if view.periods else "day"
     return {
         "say": lambda key: say(language, key),
@@ -66,24 +67,25 @@ def _notes(view: Disclosures, language: str) -> list[str]:
     return notes
 
 
-def _passed(use: Use, language: str, titles: Mapping[str, str]) -> Row:
-    return _row(use, use.passed, ", ".join(_words(language, "action", use.actions)), language, titles)
+def _passed(use: Use, language: str, policy: Policy) -> Row:
+    return _row(use, use.passed, ", ".join(_words(language, "action", use.actions)), language, policy)
 
 
-def _held(use: Use, language: str, titles: Mapping[str, str]) -> Row:
-    return _row(use, use.withheld, "; ".join(_words(language, "reason", use.reasons)), language, titles)
+def _held(use: Use, language: str, policy: Policy) -> Row:
+    return _row(use, use.withheld, "; ".join(_words(language, "reason", use.reasons)), language, policy)
 
 
-def _row(use: Use, classes: Mapping[str, int], how: str, language: str, titles: Mapping[str, str]) -> Row:
+def _row(use: Use, classes: Mapping[str, int], how: str, language: str, policy: Policy) -> Row:
     data: dict[str, int] = {}
     for name, count in classes.items():
         words = class_words(language, name)
         data[words] = data.get(words, 0) + count
-    undeclared = use.role in ("", "subject")
+    declared = policy.recipients.get(use.recipient)
+    purpose = policy.purposes.get(use.purpose)
     return Row(
-        recipient=word(language, "recipient", use.recipient) if undeclared else use.recipient,
-        role="" if undeclared else word(language, "role", use.role),
-        purpose=titles.get(use.purpose) or word(language, "purpose", use.purpose),
+        recipient=title_of(declared, language) or word(language, "recipient", use.recipient),
+        role=word(language, "role", use.role) if declared is not None else "",
+        purpose=title_of(purpose, language) or word(language, "purpose", use.purpose),
         basis=", ".join(word(language, "basis", basis) for basis in use.bases),
         data=tuple(data.items()),
         how=how,
@@ -91,6 +93,11 @@ def _row(use: Use, classes: Mapping[str, int], how: str, language: str, titles: 
         first=minute(use.first),
         last=minute(use.last),
     )
+
+
+def title_of(declared: Purpose | Recipient | None, language: str) -> str:
+    """How a person reads of a purpose or recipient; its name where the rules give no title; empty without either."""
+    return "" if declared is None else declared.title.within(language)[0] or declared.name
 
 
 def _words(language: str, kind: str, names: tuple[str, ...]) -> list[str]:

@@ -94,7 +94,7 @@ def record_of(event: ConsentEvent) -> dict[str, object]:
     """The event as the log holds it (FORMAT.md, section 3.6), without what every record has."""
     fields: dict[str, object] = {
         "assurance": event.assurance,
-        "at": _moment(event.at),
+        "at": moment_text(event.at),
         "by": event.actor,
         "event": event.id,
         "kind": Kind.CONSENT,
@@ -106,7 +106,7 @@ def record_of(event: ConsentEvent) -> dict[str, object]:
         "recipient": event.recipient,
         "status": event.status,
         "subject": event.subject,
-        "valid_until": None if event.valid_until is None else _moment(event.valid_until),
+        "valid_until": None if event.valid_until is None else moment_text(event.valid_until),
     }
     return {name: value for name, value in fields.items() if value is not None}
 
@@ -166,7 +166,8 @@ def _records(state: Path) -> Iterator[tuple[str, dict[str, object]]]:
             yield str(entry.record.get("event")), entry.record
 
 
-def _moment(microseconds: int) -> str:
+def moment_text(microseconds: int) -> str:
+    """A time in microseconds since the epoch as records write it."""
     # Whole seconds and the rest apart: a float of such a size loses microseconds.
     seconds, rest = divmod(microseconds, MICROSECONDS)
     return timestamp_of(seconds).replace(".000000Z", f".{rest:06}Z")

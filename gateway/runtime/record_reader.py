@@ -61,7 +61,8 @@ class RecordReader:
         most_bytes: int = MOST_BYTES,
     ) -> None:
         self.state = state
-        self._home = state / AUDIT
+        self.home = state / AUDIT
+        """Where the logs are."""
         self._most_records = most_records
         self._most_seconds = most_seconds
         self._most_waiting = most_waiting
@@ -98,10 +99,10 @@ class RecordReader:
         self._thread.shutdown(cancel_futures=True)
 
     def _answer(self, question: Callable[[Look], _Answer]) -> _Answer:
-        if not slots_of(self._home):
+        if not slots_of(self.home):
             raise StoreDown(Posture.AUDIT_UNAVAILABLE, "there is no log in the state directory yet")
         try:
-            opened = look(self._home, most=self._most_bytes)
+            opened = look(self.home, most=self._most_bytes)
         except NotBuilt:
             self._build()
             why = "the index of the records is being built: come again in a minute"

@@ -55,7 +55,8 @@ def test_what_has_no_canonical_form_is_refused(value):
 @pytest.mark.parametrize(
     "text",
     [
-        b"", b"{", b"1.0", b"1e3", b"-0", b"9007199254740992", b"9" * 5000, b"NaN", b"Infinity", b"\xff", b"\xef\xbb\xbf1",
+        b"", b"{", b"1.0", b"1e3", b"-0", b"9007199254740992", b"9" * 5000,
+        b"NaN", b"Infinity", b"\xff", b"\xef\xbb\xbf1",
         b'{"a":1,"a":1}', b'{"x":{"a":1,"\\u0061":2}}', b"[1] 2", b"[" * 100_000,
     ],
 )  # fmt: skip

@@ -5,13 +5,23 @@ from xml.etree import ElementTree as ET
 
 import jinja2
 import pytest
+from rulebook import TODAY
 
+from gateway.policy.compile import load_policy
 from gateway.portal.disclosure_page import disclosures_context
 from gateway.portal.disclosure_plot import HEIGHT, WIDTH, plot_svg
 from gateway.portal.disclosures import SUBJECT, Disclosures, Use
 from gateway.portal.insight_texts import LANGUAGES, say, word
 from gateway.portal.periods import FLOWS, Period, periods_of
 
+RECIPIENTS = """
+recipients:
+  shop: {role: controller, upstream: "http://127.0.0.1:1"}
+  mailer: {role: processor}
+  crm: {role: partner, title: Customer <desk>}
+routes:
+  - {name: all, match: {path: /**}, to: shop, request: {rest: pass}, response: {rest: pass}}
+"""
 SVG = "{http://www.w3.org/2000/svg}"
 PERIODS = (
     Period("2026-11-23T13", "hour", {"collected": 3, "disclosed": 1, "returned": 0, "withheld": 2}),
@@ -37,10 +47,18 @@ def view(*uses, **changes):
     return Disclosures(**fields | changes)
 
 
-def render(shown, language="en", titles=None):
+def policy(**purposes):
+    declared = "".join(f"  {name}: {{basis: contract, title: {title}}}\n" for name, title in purposes.items())
+    text = (
+        f"version: 1\ncontroller: {{name: Shop}}\npurposes:\n{declared or '  service: {basis: contract}'}\n{RECIPIENTS}"
+    )
+    return load_policy({"rules.yaml": text}, today=TODAY)
+
+
+def render(shown, language="en", rules=None):
     loader = jinja2.PackageLoader("gateway.portal")
     environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
-    return environment.get_template("disclosures.html").render(disclosures_context(shown, language, titles or {}))
+    return environment.get_template("disclosures.html").render(disclosures_context(shown, language, rules or policy()))
 
 
 def text(page):
@@ -54,7 +72,9 @@ def drawn(picture):
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_all_of_it_is_said_in_one_language(language):
     held = use(purpose="ads", passed={}, withheld={"user.device.ip_address": 4}, reasons=("no_consent", "gpc"))
-    page = text(render(view(use(), held), language, {"service": "Zweck A", "ads": "Zweck B"}))
+    page = text(
+        render(view(use(), held), language, policy(service="Zweck A", ads="{en: Zweck B, de: Zweck B, zh: Zweck B}"))
+    )
 
     for expected in (
         "mailer", "Zweck A", "Zweck B", "2026-11-23 13:07", "2026-11-24 00:00",
@@ -70,7 +90,7 @@ def test_all_of_it_is_said_in_one_language(language):
 
 def test_classes_with_the_same_words_are_one():
     passed = {"user.health.genetic": 1, "user.health": 2, "user.health.x": 3}
-    [row] = disclosures_context(view(use(passed=passed)), "en", {})["passed"]
+    [row] = disclosures_context(view(use(passed=passed)), "en", policy())["passed"]
 
     assert dict(row.data) == {"genetic data": 1, "health": 5}
 
@@ -79,14 +99,14 @@ def test_classes_with_the_same_words_are_one():
     ("changes", "recipient", "role"),
     [
         ({}, "mailer", "works on our behalf"),
+        ({"recipient": "crm", "role": "partner"}, "Customer <desk>", "partner"),
         ({"recipient": SUBJECT, "role": "subject"}, "You", ""),
         ({"recipient": "caller", "role": ""}, "Whoever asked, without saying who they are", ""),
-        ({"recipient": "caller", "role": "partner"}, "caller", "partner"),
         ({"recipient": "gone", "role": ""}, "gone", ""),
     ],
 )
 def test_recipients_are_named(changes, recipient, role):
-    [row] = disclosures_context(view(use(**changes)), "en", {})["passed"]
+    [row] = disclosures_context(view(use(**changes)), "en", policy())["passed"]
 
     assert (row.recipient, row.role) == (recipient, role)
 
@@ -106,11 +126,13 @@ def test_what_limits_the_view_is_said(changes, note):
 
 
 def test_names_from_rules_are_text_and_nothing_else():
-    page = render(view(use(recipient="<script>", purpose="p")), titles={"p": '<b onclick="x">'})
+    shown = view(use(recipient="crm", role="partner"), use(recipient="<script>", role=""))
+    page = render(shown, rules=policy(service="\"<b onclick='x'>\""))
 
     assert "<script>" not in page
     assert "<b " not in page
     assert "&lt;script&gt;" in page
+    assert "Customer &lt;desk&gt;" in page
 
 
 def test_the_picture_holds_under_a_strict_policy_and_says_what_it_shows():
