@@ -114,7 +114,7 @@ class KeyRing:
         ValueError: the root has another length, or the key id is not well formed.
     """
 
-    __slots__ = ("_fields", "_indexes", "_root", "_subjects", "_visitors", "kid")
+    __slots__ = ("_fields", "_forms", "_indexes", "_root", "_subjects", "_visitors", "kid")
 
     def __init__(self, root: bytes, kid: str) -> None:
         if len(root) != ROOT_KEY_SIZE:
@@ -124,6 +124,7 @@ class KeyRing:
         self._subjects = FieldKey(_derive(root, "subject"), "")
         self._indexes = FieldKey(_derive(root, "subject-index"), "")
         self._visitors = FieldKey(_derive(root, "visitor"), "")
+        self._forms = FieldKey(_derive(root, "form"), "")
         self._fields: dict[tuple[str, str, str], FieldKey] = {}
 
     def subject_handle(self, identifier: str) -> str:
@@ -145,6 +146,10 @@ class KeyRing:
     def visitor_tag(self, number: bytes) -> str:
         """What shows that a visitor's number was given by this gateway: 22 characters of base64url."""
         return encode_tag(self._visitors.tag(number))
+
+    def form_tag(self, made_for: bytes) -> str:
+        """What shows that a form was made by this gateway, and for whom: 22 characters of base64url."""
+        return encode_tag(self._forms.tag(made_for))
 
     def subject_root(self) -> bytes:
         """16 bytes by which a store of people knows the root key that it was made under."""

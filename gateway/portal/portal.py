@@ -1,46 +1,210 @@
-"""Which targets are the gateway's own, and who answers each."""
+"""Which targets are the person's pages, and who answers each.
 
-from gateway.model.message import HeaderPairs, RequestHead
-from gateway.policy.gpc import GPC_PATH, gpc_document
+A request passes the same gates in the same order: path, method, rate of its peer, person, rate of the person,
+and, where it is to change anything, whether it came from a page of ours that was made for this person.
+"""
+
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TypeAlias
+
+import msgspec
+
+from gateway.model.message import RequestHead, header_values
+from gateway.portal.consent_api import ConsentApi
+from gateway.portal.deciding import Deciding, Stale
+from gateway.portal.forms import BANNER, SAVE, Form, FormUnreadable, read_form
+from gateway.portal.keys import comes_from_here
+from gateway.portal.notices import Notices
+from gateway.portal.office import Office
+from gateway.portal.pages import PORTAL, Pages
+from gateway.portal.rates import Rates, peer_key
+from gateway.portal.views import Views, problem, see_other
+from gateway.portal.visits import Person, Visit
+from gateway.portal.well_known import READ, WellKnown, allow
 from gateway.runtime.gateway import Gateway
+from gateway.runtime.kept_notices import KeptNotices
 from gateway.runtime.own_pages import OwnAnswer
 from gateway.runtime.settings import Settings
+from gateway.runtime.settings_portal import PortalSettings
 
 BODY_LIMIT = 64 * 1024
 """Bytes of a body that a page takes: choices for some hundreds of purposes."""
 
-_READABLE = ("GET", "HEAD")
-_JSON: HeaderPairs = (
-    (b"Content-Type", b"application/json"),
-    (b"Cache-Control", b"max-age=3600"),
-    (b"X-Content-Type-Options", b"nosniff"),
-)
+_SEND = ("POST",)
+_BOTH = (*READ, *_SEND)
+_WAIT = (b"Retry-After", b"60")
+_API = "/api/consent"
+_NOTICE = "/notice/"
+
+_Answer: TypeAlias = Callable[[Visit, Person, bytes], Awaitable[OwnAnswer]]
+
+
+class _Page(msgspec.Struct, frozen=True):
+    """`meets` pages are shown to people whom nothing names, who are visitors from then on."""
+
+    methods: tuple[str, ...]
+    answer: _Answer
+    meets: bool = False
 
 
 class Portal:
-    """The pages of one worker. What the rules say is read anew for each request, since they can be swapped."""
+    """The pages of one worker."""
 
     body_limit = BODY_LIMIT
 
-    def __init__(self, gateway: Gateway) -> None:
+    def __init__(self, gateway: Gateway, settings: PortalSettings, state: Path, trusted: tuple[str, ...] = ()) -> None:
+        """`trusted` are the networks whose peers speak for others. Raises OSError where the logo cannot be read."""
         self._gateway = gateway
+        self._settings = settings
+        self._prefix = settings.prefix.encode()
+        self._trusted = trusted
+        self._well_known = WellKnown(gateway)
+        self._views = Views(settings)
+        notices = Notices(KeptNotices(state), settings.languages, settings.prefix)
+        self._office = Office(gateway, settings, notices, self._views)
+        self._deciding = Deciding(self._office)
+        self._pages = Pages(self._office)
+        self._api = ConsentApi(self._office, self._deciding)
+        self._peers = Rates(settings.rate.peer)
+        self._persons = Rates(settings.rate.person)
+        self._table = {
+            "": _Page(READ, lambda visit, person, _: self._pages.overview(visit, person), meets=True),
+            "/banner": _Page(READ, lambda visit, person, _: self._pages.banner(visit, person), meets=True),
+            "/history": _Page(READ, lambda visit, person, _: self._pages.history(visit, person)),
+            "/choices": _Page(_SEND, self._choices),
+            "/withdraw": _Page(_SEND, self._withdraw),
+            _NOTICE: _Page(READ, self._kept),
+            _API: _Page(_BOTH, self._call),
+        }
 
     def owns(self, target: bytes) -> bool:
         """Exact bytes only: what has to be decoded first to be the same path is not ours, and has a route or none."""
-        return target.startswith(GPC_PATH) and target.partition(b"?")[0] == GPC_PATH
+        prefix = self._prefix
+        if not target.startswith(prefix):
+            return self._well_known.owns(target)
+        return target[len(prefix) : len(prefix) + 1] in (b"", b"/", b"?")
 
-    async def answer(self, head: RequestHead, body: bytes) -> OwnAnswer:  # noqa: ARG002 - the pages to come take it
-        """What stands at the target."""
-        if head.method not in _READABLE:
-            return not_allowed(_READABLE)
-        return OwnAnswer(200, _JSON, gpc_document(self._gateway.policy))
+    async def answer(self, head: RequestHead, body: bytes) -> OwnAnswer:
+        """See the module. Raises StoreDown where a person's decisions, or the person, cannot be looked up."""
+        if self._well_known.owns(head.target):
+            return await self._well_known.answer(head, body)
+        visit = Visit(head, self._gateway.policy, self._settings.prefix, self._settings.languages)
+        path = visit.path[len(self._prefix) :]
+        found = self._fixed(path)
+        page = self._table.get(_NOTICE if path.startswith(_NOTICE) else path)
+        if found is None and page is None:
+            return self._views.message(visit, "missing", 404)
+        methods = READ if page is None else page.methods
+        if head.method not in methods:
+            return self._refuse(visit, "method", 405, allow(methods))
+        return found if page is None and found is not None else await self._gated(visit, page, body)
+
+    def _fixed(self, path: str) -> OwnAnswer | None:
+        """Files that are the same for everybody."""
+        if path == "/style.css":
+            return self._views.style
+        return self._views.logo if path == "/logo" else None
+
+    async def _gated(self, visit: Visit, page: _Page | None, body: bytes) -> OwnAnswer:
+        assert page is not None
+        now = time.monotonic()
+        peer = peer_key(visit.head, self._trusted)
+        if peer and not self._peers.allows(peer, now):
+            return self._refuse(visit, "rate", 429, _WAIT)
+        person = await self._office.persons.find(visit.head)
+        if person is None:
+            return await self._unknown(visit, page, body)
+        if not self._persons.allows(person.handle, now):
+            return self._refuse(visit, "rate", 429, _WAIT)
+        return await page.answer(visit, person, body)
+
+    async def _unknown(self, visit: Visit, page: _Page, body: bytes) -> OwnAnswer:
+        """For somebody whom nothing names: a page makes them a visitor, an answer cannot be taken."""
+        method = visit.head.method
+        asks = _calls(visit) and visit.query.get("notice") == "1"
+        if method == "GET" and (page.meets or asks):
+            met = await self._office.persons.meet()
+            if met is None:
+                return self._refuse(visit, "nobody", 403)
+            person, cookie = met
+            visit.cookies.append(cookie)
+            return await page.answer(visit, person, body)
+        if method in READ and _calls(visit):
+            return await self._api.tell(visit, None)
+        if method in READ:
+            return self._views.message(visit, "nobody", 200) if page.meets else see_other(visit, visit.link())
+        return self._refuse(visit, "cookies" if self._office.services.visitors is not None else "nobody", 403)
+
+    def _refuse(self, visit: Visit, name: str, status: int, *extra: tuple[bytes, bytes]) -> OwnAnswer:
+        """What did not work: in words for people, as a problem for programs."""
+        if _calls(visit):
+            return problem(name, status, visit.words(f"error.{name}"), *extra)
+        return self._views.message(visit, name, status, *extra)
+
+    async def _kept(self, visit: Visit, person: Person, _: bytes) -> OwnAnswer:
+        digest = visit.path[len(self._prefix) + len(_NOTICE) :]
+        found = await self._pages.kept(visit, person, digest)
+        return self._views.message(visit, "missing", 404) if found is None else found
+
+    async def _choices(self, visit: Visit, person: Person, body: bytes) -> OwnAnswer:
+        form = self._form(visit, person, body)
+        if isinstance(form, OwnAnswer):
+            return form
+        method = BANNER if form.via == BANNER else PORTAL
+        try:
+            changed = await self._deciding.answer(visit, person, form, method=method)
+        except Stale:
+            return await self._pages.overview(visit, person, alert="stale", status=409)
+        if form.back:
+            return see_other(visit, form.back)
+        done = "saved" if changed else "open" if form.do == SAVE and not form.wishes else "nothing"
+        return see_other(visit, visit.link(done=done) + "#status")
+
+    async def _withdraw(self, visit: Visit, person: Person, body: bytes) -> OwnAnswer:
+        form = self._form(visit, person, body)
+        if isinstance(form, OwnAnswer):
+            return form
+        await self._deciding.withdraw(visit, person, notice=form.notice, method=PORTAL)
+        return see_other(visit, visit.link(done="withdrawn") + "#status")
+
+    def _form(self, visit: Visit, person: Person, body: bytes) -> Form | OwnAnswer:
+        """The form, or the page that says why it is not taken."""
+        try:
+            form = read_form(_media_type(visit.head), body)
+        except FormUnreadable:
+            return self._refuse(visit, "unreadable", 400)
+        visit.speak(form.language)
+        if not comes_from_here(visit.head) or not self._office.keys.fits(form.token, person.handle, visit.now):
+            return self._refuse(visit, "foreign", 403)
+        return form
+
+    async def _call(self, visit: Visit, person: Person, body: bytes) -> OwnAnswer:
+        if not comes_from_here(visit.head) and (visit.head.method == "POST" or "notice" in visit.query):
+            return self._refuse(visit, "foreign", 403)
+        if visit.head.method == "POST":
+            return await self._api.decide(visit, person, _media_type(visit.head), body)
+        return await self._api.tell(visit, person)
 
 
-def not_allowed(methods: tuple[str, ...]) -> OwnAnswer:
-    """Another method was asked for than those that there are (RFC 9110 section 15.5.6)."""
-    return OwnAnswer(405, ((b"Allow", ", ".join(methods).encode()),))
+def _calls(visit: Visit) -> bool:
+    return visit.path == visit.prefix + _API
 
 
-def open_portal(settings: Settings, gateway: Gateway) -> Portal | None:
-    """The pages of a worker; none where it only observes, since an observer changes nothing (promise P7)."""
-    return None if settings.upstream is not None else Portal(gateway)
+def _media_type(head: RequestHead) -> bytes:
+    values = header_values(head.headers, b"content-type")
+    return values[0] if len(values) == 1 else b""
+
+
+def open_portal(settings: Settings, gateway: Gateway) -> Portal | WellKnown | None:
+    """The pages of a worker; none where it only observes, since an observer changes nothing (promise P7).
+
+    Raises:
+        OSError: the logo cannot be read.
+    """
+    if settings.upstream is not None:
+        return None
+    if settings.portal is None:
+        return WellKnown(gateway)
+    return Portal(gateway, settings.portal, Path(settings.state), settings.forwarded.trusted)

@@ -113,7 +113,7 @@ def keep_policy(state: Path, policy: Policy) -> Path:
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not path.exists():
-            _write_durably(path, content)
+            write_durably(path, content)
         if path.read_bytes() != content:
             raise StoreDown(Posture.AUDIT_UNAVAILABLE, "the kept copy of this policy was changed")
     except OSError as error:
@@ -121,7 +121,8 @@ def keep_policy(state: Path, policy: Policy) -> Path:
     return path
 
 
-def _write_durably(path: Path, content: bytes) -> None:
+def write_durably(path: Path, content: bytes) -> None:
+    """Put a file there that only its owner can read, whole or not at all. Raises OSError."""
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     with os.fdopen(descriptor, "wb") as stream:

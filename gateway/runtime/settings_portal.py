@@ -14,7 +14,7 @@ DEFAULT_PREFIX = "/privacy"
 FONTS = ("sans", "serif", "system")
 LEAST_CONTRAST = 4.5
 """Of text against its ground (WCAG 2.2, 1.4.3)."""
-LIGHT_GROUND, DARK_GROUND = "#ffffff", "#1b1f24"
+LIGHT_GROUND, DARK_GROUND = "#f6f7f9", "#1b1f24"
 """What the accent lies on, or what lies on the accent, in the light and in the dark scheme."""
 
 _PREFIX = re.compile(r"(?:/[A-Za-z0-9][A-Za-z0-9_-]{0,63}){1,4}")

@@ -8,7 +8,8 @@ from messages import ask
 from processes import Client, GatewayProcess, request
 from rulebook import rules
 
-from gateway.portal.portal import Portal, open_portal
+from gateway.portal.portal import open_portal
+from gateway.portal.well_known import WellKnown
 from gateway.runtime.settings import Settings
 
 GPC = b"/.well-known/gpc.json"
@@ -21,7 +22,7 @@ routes:
 
 @pytest.mark.parametrize("target", [GPC, GPC + b"?", GPC + b"?a=/b"])
 async def test_everybody_gets_the_same_document(target):
-    async with data_port(own_pages=Portal, routes=ROUTES) as port:
+    async with data_port(own_pages=WellKnown, routes=ROUTES) as port:
         answer = await port.ask(ask(target=target))
         assert (answer.status, answer.all(b"content-type")) == (200, [b"application/json"])
         assert json.loads(answer.body) == {"gpc": True, "lastUpdate": "2026-11-01"}
@@ -32,7 +33,7 @@ async def test_everybody_gets_the_same_document(target):
 
 
 async def test_it_is_read_only():
-    async with data_port(own_pages=Portal) as port:
+    async with data_port(own_pages=WellKnown) as port:
         answer = await port.ask(ask(method=b"POST", target=GPC, body=b"{}"))
         assert (answer.status, answer.all(b"allow")) == (405, [b"GET, HEAD"])
 
@@ -41,7 +42,7 @@ async def test_it_is_read_only():
     "target", [b"/.well-known/gpc.json/", b"/.well-known/gpc.jsonp", b"/.well-known/", b"/.well-known/%67pc.json", b"/"]
 )
 async def test_no_other_target_is_taken_from_the_application(target):
-    async with data_port(own_pages=Portal) as port:
+    async with data_port(own_pages=WellKnown) as port:
         assert (await port.ask(ask(target=target))).body == b"ok"
         assert len(port.upstream.requests) == 1
 

@@ -1,0 +1,106 @@
+"""Items in the words of one language, for the templates, which only lay them out. Pure."""
+
+import msgspec
+
+from gateway.model.words import Reason
+from gateway.policy.policy import Policy
+from gateway.portal.insight_texts import word
+from gateway.portal.items import Answer, Item, Kind
+from gateway.portal.notices import foreign, name_of, title_of
+from gateway.portal.texts import Words
+
+
+class State(msgspec.Struct, frozen=True):
+    """How a purpose stands: `look` is `on`, `off` or `open`."""
+
+    look: str
+    label: str
+    notes: tuple[str, ...]
+
+
+class Box(msgspec.Struct, frozen=True):
+    """A question about one recipient; `answer` is what the person said, None where nothing is said."""
+
+    name: str
+    field: str
+    answer: bool | None
+    state: State
+
+
+class Card(msgspec.Struct, frozen=True):
+    """A purpose; `tag` and `described_in` are languages of texts where these are other than the page's."""
+
+    title: str
+    tag: str
+    description: str
+    described_in: str
+    basis: str
+    parent: str
+    field: str
+    answer: bool | None
+    state: State
+    each: tuple[Box, ...]
+    separate: bool
+
+    @property
+    def excepted(self) -> bool:
+        return any(box.answer is False for box in self.each)
+
+
+def card_of(item: Item, policy: Policy, words: Words) -> Card:
+    """What the page says of a purpose."""
+    purpose = item.purpose
+    title, tag = title_of(purpose, words)
+    description, described_in = purpose.description.within(words.language)
+    kind = {Kind.CONSENT: "choice:{}:*", Kind.OBJECTION: "object:{}", Kind.FIXED: ""}[item.kind]
+    without = [name_of(policy.recipients[each.recipient], words) for each in item.each if each.answer is False]
+    return Card(
+        title=title,
+        tag=tag,
+        description=description,
+        described_in=foreign(described_in, words),
+        basis=word(words.language, "basis", purpose.basis),
+        parent=title_of(policy.purposes[item.parent], words)[0] if item.parent else "",
+        field=kind.format(purpose.name),
+        answer=item.whole.answer,
+        state=state_of(item.whole, words, without=() if item.separate else tuple(without)),
+        each=tuple(_box(each, item, policy, words) for each in item.each),
+        separate=item.separate,
+    )
+
+
+def _box(answer: Answer, item: Item, policy: Policy, words: Words) -> Box:
+    name = name_of(policy.recipients[answer.recipient], words)
+    field = f"{'choice' if item.separate else 'except'}:{item.purpose.name}:{answer.recipient}"
+    return Box(name, field, answer.answer, state_of(answer, words))
+
+
+def state_of(answer: Answer, words: Words, *, without: tuple[str, ...] = ()) -> State:
+    """On or off, since when, by which notice and until when; and why, where the person's own answer is not why."""
+    look, label = _look(answer, words)
+    notes: list[str] = []
+    event = answer.event
+    if look == "off" and answer.answer is not False and answer.found.reason in _BECAUSE:
+        notes.append(words(f"state.because.{answer.found.reason}"))
+    if event is not None and answer.ended and event.valid_until is not None:
+        notes.append(words("state.ended", date=words.day(event.valid_until)))
+    elif event is not None:
+        overruled = look == "off" and answer.answer
+        notes.append(words("state.agreed" if overruled else "state.since", date=words.minute(event.at)))
+    if event is not None and event.notice_version:
+        notes.append(words("state.notice", version=event.notice_version))
+    if look == "on" and event is not None and event.valid_until is not None:
+        notes.append(words("state.until", date=words.day(event.valid_until)))
+    if look == "on" and without:
+        notes.append(words("state.without", recipients=words.listed(without)))
+    return State(look, label, tuple(notes))
+
+
+_BECAUSE = frozenset({Reason.RESTRICTED, Reason.WITHDRAWN, Reason.NO_CONSENT, Reason.OBJECTED, Reason.GPC})
+
+
+def _look(answer: Answer, words: Words) -> tuple[str, str]:
+    if answer.found.allows:
+        return "on", words("state.on")
+    unanswered = answer.answer is None and not answer.found.event and answer.found.reason is Reason.NO_CONSENT
+    return ("open", words("state.open")) if unanswered else ("off", words("state.off"))

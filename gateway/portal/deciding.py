@@ -1,0 +1,76 @@
+"""What people send: each answer is checked whole before any of it is recorded.
+
+An answer has to come from a page of ours that was made for this very person. One that gives consent has to
+cite the notice as it is now, and that this person was shown it; what only takes consent away never fails for that.
+"""
+
+from collections.abc import Sequence
+
+from gateway.model.errors import GatewayError
+from gateway.portal.forms import ACCEPT_ALL, REFUSE_ALL, Form
+from gateway.portal.notices import NAME
+from gateway.portal.office import Office
+from gateway.portal.visits import Person, Visit
+from gateway.portal.wishes import Wishes, choices_of, left_over, wish_for_all
+from gateway.runtime.decisions import Choice
+from gateway.stores.event import EventRefused, ServedNotice, now_microseconds
+
+
+class Stale(GatewayError):  # noqa: N818 - the word of the pages
+    """The answer is to another notice, to one that the person was never shown, or to questions that there are not."""
+
+    def __init__(self) -> None:
+        super().__init__("the answer is not to what would be asked now")
+
+
+class Deciding:
+    """Records answers. All methods give whether anything changed, and raise StoreDown and Stale."""
+
+    def __init__(self, office: Office) -> None:
+        self._office = office
+
+    async def answer(self, visit: Visit, person: Person, form: Form, *, method: str) -> bool:
+        """What a form says: everything, nothing, or one by one."""
+        standings = await self._office.standings(visit, person)
+        if form.do == REFUSE_ALL:
+            return await self.withdraw(visit, person, notice=form.notice, method=method)
+        accepting = form.do == ACCEPT_ALL
+        wishes = wish_for_all(standings.items, True) if accepting else form.wishes
+        try:
+            choices = choices_of(standings.items, wishes, until=_end(visit), renew=accepting)
+        except KeyError:
+            raise Stale from None
+        return await self._record(visit, person, choices, form.notice, method)
+
+    async def withdraw(self, visit: Visit, person: Person, *, notice: str, method: str) -> bool:
+        """No to everything that needs consent, also to what the rules no longer speak of."""
+        standings = await self._office.standings(visit, person)
+        wishes: Wishes = wish_for_all(standings.items, False)
+        choices = choices_of(standings.items, wishes, until=None) + left_over(standings.items, standings.history)
+        return await self._record(visit, person, choices, notice, method)
+
+    async def _record(self, visit: Visit, person: Person, choices: Sequence[Choice], digest: str, method: str) -> bool:
+        shown = await self._shown(visit, person, digest)
+        if shown is None and not all(choice.status.narrows for choice in choices):
+            raise Stale
+        try:
+            events = await self._office.services.decisions.decide(
+                person.handle, choices, method=method, assurance=person.assurance, notice=shown
+            )
+        except EventRefused:
+            raise Stale from None
+        return bool(events)
+
+    async def _shown(self, visit: Visit, person: Person, digest: str) -> ServedNotice | None:
+        """The showing that an answer cites, if that notice is the present one and was shown to this person."""
+        notice = await self._office.notices.cited(visit.policy, digest)
+        if notice is None:
+            return None
+        served = await self._office.services.decisions.served(person.handle)
+        fitting = [each for each in served if each.notice == NAME and each.digest == digest]
+        return next((each for each in reversed(fitting) if each.version == notice.version), None)
+
+
+def _end(visit: Visit) -> int | None:
+    notice = visit.policy.notice
+    return None if notice is None or notice.valid is None else notice.valid.after(now_microseconds())

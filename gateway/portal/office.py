@@ -1,0 +1,69 @@
+"""What all pages share in one worker: whom they ask, what they show, and how a person's choices are looked up."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from gateway.model.facts import Facts
+from gateway.portal.items import Item, items_of
+from gateway.portal.keys import Keys
+from gateway.portal.notices import NAME, Notice, Notices
+from gateway.portal.persons import Persons
+from gateway.portal.views import Views
+from gateway.portal.visits import Person, Visit
+from gateway.runtime.gateway import Gateway
+from gateway.runtime.services import Services
+from gateway.runtime.settings_portal import PortalSettings
+from gateway.stores.event import ConsentEvent, ServedNotice, new_event_id, now_microseconds
+from gateway.stores.fold import fold
+
+
+class Standings(msgspec.Struct, frozen=True):
+    """A person's own events in the order in which they count, and what follows from them under the rules."""
+
+    history: Sequence[ConsentEvent]
+    items: tuple[Item, ...]
+
+
+class Office:
+    """The parts from which the pages are made."""
+
+    def __init__(self, gateway: Gateway, settings: PortalSettings, notices: Notices, views: Views) -> None:
+        self.gateway = gateway
+        self.settings = settings
+        self.notices = notices
+        self.views = views
+        self.persons = Persons(gateway.services)
+        self.keys = Keys(gateway.services.keys)
+
+    @property
+    def services(self) -> Services:
+        return self.gateway.services
+
+    async def standings(self, visit: Visit, person: Person | None) -> Standings:
+        """What the person decided, and how everything stands now. Raises StoreDown."""
+        history = [] if person is None else await self.services.decisions.history(person.handle)
+        handle = None if person is None else person.handle
+        facts = Facts(visit.now, handle, fold(history), gpc=visit.gpc)
+        return Standings(history, items_of(visit.policy, history, facts))
+
+    async def show(self, visit: Visit, person: Person, layer: str, method: str) -> Notice:
+        """The notice that the answer will hold; that it was shown is durable when this returns. Raises StoreDown."""
+        notice = await self.notices.shown(visit.policy, visit.words.language, layer)
+        await self.services.decisions.serve(served(notice, person, method))
+        return notice
+
+
+def served(notice: Notice, person: Person, method: str) -> ServedNotice:
+    """That a notice is shown to somebody now."""
+    at = now_microseconds()
+    return ServedNotice(
+        id=new_event_id(at),
+        subject=person.handle,
+        notice=NAME,
+        version=notice.version,
+        digest=notice.digest,
+        language=notice.language,
+        at=at,
+        method=method,
+    )
