@@ -50,6 +50,7 @@ def _route_changes(old: Policy, new: Policy, before: Route, after: Route, now: f
         ("mode", str(before.mode), str(after.mode)),
         ("subject", _subject(before), _subject(after)),
         ("stream", _words(before.stream), _words(after.stream)),
+        ("session", _session(before), _session(after)),
     ):
         if left != right:
             yield Change(before.name, "", what, left, right)
@@ -126,6 +127,14 @@ def _subject(route: Route) -> str:
     if route.identified is not None:
         return "identity"
     return route.subject.text if route.subject else "none"
+
+
+def _session(route: Route) -> str:
+    if route.signs_in is None:
+        return "signs out" if route.signs_out else "as it is"
+    person = route.signs_in.person
+    said = [*map(str, sorted(route.signs_in.statuses)), *(each.decode() for each in sorted(route.signs_in.locations))]
+    return f"signs in {person.text if person is not None else 'the subject'} with {', '.join(said)}"
 
 
 def _match(route: Route) -> str:

@@ -24,6 +24,7 @@ def treatment_of(route: Route) -> Route:
         path="",
         place=_NOWHERE,
         identified=None if route.identified is None else _NOWHERE,
+        session_at=None if route.session_at is None else _NOWHERE,
         request=_without_places(route.request),
         response=_without_places(route.response),
     )
@@ -43,6 +44,8 @@ def treatment_key(route: Route) -> Hashable:
         route.stream,
         route.record_always,
         route.body_limit,
+        route.signs_in,
+        route.signs_out,
     )
 
 

@@ -47,6 +47,8 @@ _ERRORS = {
     "PG213": "an enforced route does not say what becomes of responses",
     "PG214": "a posture does not allow this choice",
     "PG215": "this part does not exist in this direction",
+    "PG230": "a route signs somebody in, and does not say whom",
+    "PG231": "a route signs people in and out at once",
     "PG301": "a purpose needs consent, but the route does not say who the subject is",
     "PG302": "a body address on a route whose messages have no body",
     "PG303": "two fields of one section have the same address",
@@ -71,6 +73,7 @@ _WARNINGS = {
     "PG410": "a processor without a contract",
     "PG411": "no file names the controller, so a refusal cannot tell a person whom to ask",
     "PG412": "a scope of consent for a purpose that rests on another basis",
+    "PG430": "a sign-in that failed may look like one that did not",
 }
 
 CODES = MappingProxyType(

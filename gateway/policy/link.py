@@ -61,6 +61,9 @@ def route_of(draft: DraftRoute, known: Declarations, number: int) -> Route:
         body_limit=draft.options.body_limit,
         place=draft.place,
         number=number,
+        signs_in=draft.session.signs_in,
+        signs_out=draft.session.signs_out,
+        session_at=draft.session.at,
         identified=draft.subject.at if draft.subject and draft.subject.address is None else None,
     )
 

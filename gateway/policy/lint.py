@@ -11,6 +11,7 @@ from gateway.policy.lint_routes import lint_routes
 from gateway.policy.policy import CALLER, Place, Purpose
 from gateway.policy.report import Report
 from gateway.policy.routes import DraftRoute
+from gateway.policy.sign_in import lint_session
 
 NOTICE = timedelta(days=30)
 """How long before its end a contract is warned about."""
@@ -25,6 +26,8 @@ def lint(drafts: Sequence[DraftRoute], known: Declarations, today: date, report:
     for draft in drafts:
         lint_fields(draft, known, report)
         lint_items(draft, known, report)
+        by_field = draft.subject is not None and draft.subject.address is not None
+        lint_session(draft.session, by_field=by_field, report=report)
     lint_routes(drafts, report)
     _lint_bases(known, report)
     _lint_contracts(known, today, report)

@@ -100,6 +100,18 @@ class Section(msgspec.Struct, frozen=True):
         return self.rest[part]
 
 
+class SignsIn(msgspec.Struct, frozen=True):
+    """Which answers of a route say that somebody has signed in, and who that is.
+
+    `statuses` are those of success; a redirection has to lead to one of the `locations` (paths) where there are any.
+    `person` is the address, in the answer, of who signed in; None: the route's subject did.
+    """
+
+    statuses: frozenset[int]
+    locations: frozenset[bytes] = frozenset()
+    person: Address | None = None
+
+
 class Route(msgspec.Struct, frozen=True):
     """`hosts` and `path` are patterns; an empty `methods` means any method.
 
@@ -107,7 +119,7 @@ class Route(msgspec.Struct, frozen=True):
     (`websocket`, `event_stream`), and whether bodies of many items are edited as they flow (`items`).
     `record_always` asks for a record of every message. `number` is the route's place among the policy's.
     `identified` is where the rules say that the person is whom a verified source names; then there is
-    no `subject`.
+    no `subject`. `session_at` is where they say that the route signs people in or out.
     """
 
     name: str
@@ -127,6 +139,9 @@ class Route(msgspec.Struct, frozen=True):
     place: Place
     number: int = 0
     identified: Place | None = None
+    signs_in: SignsIn | None = None
+    signs_out: bool = False
+    session_at: Place | None = None
 
     @property
     def names_person(self) -> bool:

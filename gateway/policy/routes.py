@@ -13,6 +13,7 @@ from gateway.policy.matches import Match, read_match
 from gateway.policy.policy import CALLER, Place
 from gateway.policy.reader import Reader
 from gateway.policy.sections import DraftSection, read_address, read_section, whole_rest
+from gateway.policy.sign_in import DraftSession, read_session
 from gateway.policy.source import Mapping as MappingNode
 from gateway.policy.source import Node, Scalar
 
@@ -54,6 +55,7 @@ class DraftRoute(msgspec.Struct, frozen=True, kw_only=True):
     request: DraftSection
     response: DraftSection
     options: DraftOptions
+    session: DraftSession
 
     @property
     def caller_name(self) -> str:
@@ -87,6 +89,7 @@ def read_route(reader: Reader, node: Node, known: Declarations) -> DraftRoute | 
         request=_read_direction(reader, keys, Direction.REQUEST, Rest.DROP, known),
         response=_read_direction(reader, keys, Direction.RESPONSE, silent, known),
         options=_read_options(reader, keys),
+        session=read_session(reader, keys),
     )
 
 

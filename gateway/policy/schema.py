@@ -203,6 +203,28 @@ ROUTE = Shape(
         ),
         Key("record", _words(RECORDS), "`known` (default): messages with known data; `always`: every message."),
         Key("body_limit", _ref("size"), "Largest body that is read on this route."),
+        Key("signs_in", _ref("sign_in"), "Which answers tie the application's session to a person."),
+        Key(
+            "signs_out", {"type": "boolean"}, "Whether requests end the tie of a session to a person (default: false)."
+        ),
+    ),
+)
+SIGNS_IN = Shape(
+    "sign_in",
+    "a sign-in",
+    (
+        Key(
+            "status",
+            _some({"type": "integer", "minimum": 200, "maximum": 399}),
+            "Statuses of answers to a successful sign-in, and of no others.",
+            required=True,
+        ),
+        Key(
+            "location",
+            _some({"type": "string", "pattern": "^/"}),
+            "Paths, one of which the `Location` of a redirection has to name (default: any).",
+        ),
+        Key("person", _ref("address"), "Address, in the answer, of who signed in (default: the route's subject)."),
     ),
 )
 MATCH = Shape(
@@ -262,6 +284,7 @@ SHAPES = (
     RECIPIENT,
     CONTRACT,
     ROUTE,
+    SIGNS_IN,
     MATCH,
     SUBJECT,
     SECTION,
