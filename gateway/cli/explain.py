@@ -17,6 +17,7 @@ from gateway.engine.trial import GivenFacts, Trial, step_record, steps_of, try_e
 from gateway.model.action import action_name
 from gateway.model.identity import Identity, IdentitySource
 from gateway.model.words import STANDINGS, ConsentStatus, Direction
+from gateway.policy.cases import identity_on_paper
 from gateway.policy.policy import FieldRule
 
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
@@ -84,7 +85,7 @@ def _identity(text: str | None) -> Identity | None:
     known = [each.value for each in IdentitySource]
     if source not in known or not name:
         raise click.UsageError(f"write --identity SOURCE:NAME with a source of: {', '.join(known)}")
-    return Identity(IdentitySource(source), name, float("inf"))
+    return identity_on_paper(IdentitySource(source), name)
 
 
 def explanation(trial: Trial, capture: Capture, response: tuple[Any, bytes] | None) -> dict[str, object]:

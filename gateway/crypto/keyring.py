@@ -114,7 +114,7 @@ class KeyRing:
         ValueError: the root has another length, or the key id is not well formed.
     """
 
-    __slots__ = ("_fields", "_forms", "_indexes", "_root", "_subjects", "_visitors", "kid")
+    __slots__ = ("_fields", "_forms", "_indexes", "_root", "_sessions", "_subjects", "_visitors", "kid")
 
     def __init__(self, root: bytes, kid: str) -> None:
         if len(root) != ROOT_KEY_SIZE:
@@ -123,6 +123,7 @@ class KeyRing:
         self._root = root
         self._subjects = FieldKey(_derive(root, "subject"), "")
         self._indexes = FieldKey(_derive(root, "subject-index"), "")
+        self._sessions = FieldKey(_derive(root, "session"), "")
         self._visitors = FieldKey(_derive(root, "visitor"), "")
         self._forms = FieldKey(_derive(root, "form"), "")
         self._fields: dict[tuple[str, str, str], FieldKey] = {}
@@ -150,6 +151,14 @@ class KeyRing:
     def form_tag(self, made_for: bytes) -> str:
         """What shows that a form was made by this gateway, and for whom: 22 characters of base64url."""
         return encode_tag(self._forms.tag(made_for))
+
+    def session_index(self, value: bytes) -> bytes:
+        """Where it is kept whose session this is: 16 bytes that give the value away to nobody."""
+        return self._sessions.tag(b"session:" + value)[:16]
+
+    def spent_index(self, visitor: str) -> bytes:
+        """Where it is kept that this visitor (by name) has become somebody: 16 bytes that name nobody."""
+        return self._sessions.tag(b"visitor:" + visitor.encode())[:16]
 
     def subject_root(self) -> bytes:
         """16 bytes by which a store of people knows the root key that it was made under."""

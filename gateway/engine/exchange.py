@@ -34,6 +34,7 @@ from gateway.engine.reading import (
 from gateway.engine.record import Counts, Entry, Moment
 from gateway.engine.refusals import refusal
 from gateway.engine.rewrite import Content, RewrittenHeaders, rewrite, rewrite_headers
+from gateway.engine.sign_in import names_person_in_body
 from gateway.engine.step import Refuse, Send, Step
 from gateway.model.errors import Unreadable
 from gateway.model.facts import Facts
@@ -132,7 +133,7 @@ class Exchange:
 
     def answer_takes_flow(self, head: ResponseHead) -> bool:
         """The same of an answer that rules read."""
-        if ITEMS not in self.treatment.stream:
+        if ITEMS not in self.treatment.stream or self._names_person(head):
             return False
         return takes_items(self.treatment, Direction.RESPONSE, head.headers, self._limits)
 
@@ -151,12 +152,17 @@ class Exchange:
             Unreadable: the upstream sent a part of a document, which cannot be judged.
         """
         if not (self.response_plans.reads_body and may_have_content(self.head.method, head)):
-            return False
+            return self._names_person(head)
         if (self.observes or self.treatment.stream) and streams_events(self.treatment, head):
             return False
         if not self.observes and is_partial(head):
             raise Unreadable(Posture.UNPARSABLE_BODY, "the answer holds only a part of the document")
         return True
+
+    def _names_person(self, head: ResponseHead) -> bool:
+        """Whether this answer says in its body who signed in."""
+        signs_in = self.treatment.signs_in
+        return signs_in is not None and names_person_in_body(signs_in, self.head.method, head)
 
     def open_request(self, body: bytes | None) -> str | None:
         """Read the body where a rule needs it, and find the person. Returns the person's identifier.

@@ -11,8 +11,9 @@ from urllib.parse import urlencode
 
 import msgspec
 
+from gateway.crypto.keyring import names_visitor
 from gateway.model.errors import ConfigError
-from gateway.model.identity import Identity, IdentitySource
+from gateway.model.identity import VISITOR_PREFIX, Identity, IdentitySource
 from gateway.model.words import STANDINGS, ConsentStatus
 from gateway.policy.policy import Place
 from gateway.policy.report import Report, closest
@@ -69,6 +70,15 @@ class Case(msgspec.Struct, frozen=True):
     expect: Expectation
     response: CaseMessage | None = None
     expect_response: Expectation | None = None
+
+
+def identity_on_paper(source: IdentitySource, name: str) -> Identity:
+    """Somebody whom a source is said to name, believed as it would be in traffic; a visitor goes by any text."""
+    if source is IdentitySource.VISITOR:
+        name = VISITOR_PREFIX + name.removeprefix(VISITOR_PREFIX)
+    elif names_visitor(name):
+        name = ""
+    return Identity(source, name, float("inf"))
 
 
 def read_cases(files: MappingType[str, str]) -> list[Case]:
@@ -191,7 +201,7 @@ class _Reader:
         if isinstance(node, Mapping) and len(given) != 1:
             self._report.add("PG108", node, "one source names the person", f"one of: {', '.join(sources)}")
         for source, value in given.items():
-            return Identity(IdentitySource(source), self._text(value), float("inf"))
+            return identity_on_paper(IdentitySource(source), self._text(value))
         return None
 
     def _status(self, node: Node) -> ConsentStatus:

@@ -36,6 +36,7 @@ _ERRORS = {
     "PG950": "a colour of the person's pages has too little contrast to be read by everybody",
     "PG951": "the person's pages are configured, and no source of identity",
     "PG952": "a route lies under the path of the person's pages, which stand in front of it",
+    "PG945": "a route signs people in or out, and no session is configured",
     "PG930": "an anchor is of no kind that there is, or of more than one",
     "PG931": "two anchors are the same place",
 }

@@ -21,6 +21,7 @@ from gateway.audit.ledger import Ledger
 from gateway.audit.operator_log import halves
 from gateway.model.errors import StoreDown
 from gateway.model.words import Assurance, ConsentStatus
+from gateway.runtime.carry_over import carried_over
 from gateway.runtime.consent_turns import together
 from gateway.runtime.consents import KEPT, complete, record_of
 from gateway.stores.consent import CONSENTS, SqliteConsentStore
@@ -104,6 +105,13 @@ class Decisions:
             return []
         return await self._whole(self._decide(subject, choices, method, assurance, notice))
 
+    async def carry(self, visitor: str, person: str) -> list[ConsentEvent]:
+        """Make what a visitor decided the person's (both by handle), as `carried_over` says. Gives the events.
+
+        Raises StoreDown as `decide`; what was carried before is not carried again.
+        """
+        return await self._whole(self._carry(visitor, person))
+
     async def history(self, subject: str) -> list[ConsentEvent]:
         """Every event of a person in the order in which they count."""
         return await self._ask(lambda store: store.history(subject))
@@ -158,6 +166,12 @@ class Decisions:
             for choice in choices
         ]
         await self._record(events)
+        return events
+
+    async def _carry(self, visitor: str, person: str) -> list[ConsentEvent]:
+        events, served = await self._ask(lambda store: carried_over(store, visitor, person))
+        if events:
+            await self._record(events, served)
         return events
 
     async def _record(self, events: Sequence[ConsentEvent], served: Iterable[ServedNotice] = ()) -> None:

@@ -3,13 +3,14 @@
 1. The key's digest goes to the erase list as `begun`.
 2. An `erase` record goes to the operators' log.
 3. The row goes, every copy of its bytes in the file is overwritten, and every worker forgets the handle.
+   The links of the person's sessions go too; without the key they count for nothing already.
 4. The erase list says `done`.
 
 Whoever opens the subject store next, or erases again, goes on where the last one died. A key that was
 erased and is there again came from an older copy of the file: nothing is answered from that.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from gateway.audit.operator_log import operator_records
@@ -17,6 +18,7 @@ from gateway.crypto.keyring import KeyRing
 from gateway.model.words import Kind
 from gateway.runtime.operators import AUDIT, operator_log
 from gateway.stores.erasures import ERASED, EraseList, one_at_a_time
+from gateway.stores.sessions import SESSIONS, SqliteSessionStore
 from gateway.stores.subjects import SUBJECTS, SqliteSubjectStore, Subject
 
 _CUT_SHORT = "whoever opened the store after an erasure that was cut short"
@@ -83,7 +85,18 @@ def _complete(state: Path, keys: KeyRing, by: str, busy_timeout: float) -> None:
         store.erase(digests)
     finally:
         store.close()
+    _forget_sessions(state, digests, busy_timeout)
     erasures.finish(digests)
+
+
+def _forget_sessions(state: Path, digests: Sequence[bytes], busy_timeout: float) -> None:
+    if not (state / SESSIONS).exists():
+        return
+    sessions = SqliteSessionStore(state / SESSIONS, busy_timeout=busy_timeout)
+    try:
+        sessions.forget(digests)
+    finally:
+        sessions.close()
 
 
 def _record(state: Path, digests: Iterable[bytes], by: str) -> None:

@@ -1,5 +1,5 @@
-"""Who calls, by the first verified source that speaks: client certificate, token, trusted header, the cookie of
-a visitor; else nobody.
+"""Who calls, by the first verified source that speaks: client certificate, token, trusted header, the
+application's session, the cookie of a visitor; else nobody.
 
 A source that speaks but does not verify ends the search: whoever sends a bad token is nobody, and not
 whom a weaker source would name. A request without any source is nobody too, and nobody has consented.
@@ -20,12 +20,14 @@ from gateway.crypto.signed_token import TokenDoubt, TokenRefused, TokenTerms, ve
 from gateway.crypto.token_keys import KeySet
 from gateway.documents.cookies import read_cookie
 from gateway.documents.headers import header_text
-from gateway.model.errors import Unreadable
+from gateway.engine.exchange import Exchange
+from gateway.model.errors import Fault, Source, Unreadable
 from gateway.model.identity import Identity, IdentitySource
-from gateway.model.message import RequestHead, header_values
+from gateway.model.message import RequestHead, ResponseHead, header_values
 from gateway.model.network import lies_in
 from gateway.runtime.key_source import KeySource
 from gateway.runtime.metrics import Metrics
+from gateway.runtime.sessions import Sessions
 from gateway.runtime.settings_identity import IdentitySettings, TokenSettings
 from gateway.runtime.visitors import Visitors
 
@@ -35,6 +37,7 @@ VERIFIED_AT_MOST = 16_384
 _VERIFIED: Final = "verified"
 _REFUSED: Final = "refused"
 _REPEATED: Final = "repeated"
+_SPENT: Final = "spent"
 _NO_KEYS: Final = "no_keys"
 _FOREVER: Final = float("inf")
 _TWICE: Final = Identity(IdentitySource.HEADER, "", _FOREVER)
@@ -111,6 +114,8 @@ class Identities:
     def __init__(
         self, settings: IdentitySettings, tokens: Tokens | None, metrics: Metrics, visitors: Visitors | None = None
     ) -> None:
+        self.sessions: Sessions | None = None
+        """The application's sessions; None where the deployment names no cookie of theirs."""
         self.visitors = visitors
         """Makes and reads the cookies of visitors; None where the deployment has none."""
         trusted = settings.trusted_header
@@ -120,6 +125,11 @@ class Identities:
         self._part = settings.client_certificate
         self._tokens = tokens
         self._metrics = metrics
+
+    @property
+    def follows(self) -> bool:
+        """Whether answers are to be shown to `follow`."""
+        return self.sessions is not None or self.visitors is not None
 
     def lists(self, peer: str) -> bool:
         """Whether the peer's address (no port) may send the trusted header; a peer without an address never may."""
@@ -150,7 +160,11 @@ class Identities:
             await self._tokens.source.first()
 
     def resolve(self, head: RequestHead) -> Identity | None:
-        """Whom the first source that speaks names now; None for nobody. Counted."""
+        """Whom the first source that speaks names now; None for nobody. Counted.
+
+        Raises:
+            StoreDown: nobody can tell whose the session is.
+        """
         now = time.time()
         if head.certified is not None:
             named = bool(head.certified.name) and now < head.certified.until
@@ -167,14 +181,38 @@ class Identities:
                 return None
             head.derived[Identities] = _Kept(identity, keys)
         if identity is None:
-            identity = head.visitor
+            identity = self._browser(head, now)
             if identity is None:
                 return None
         if not identity.names_somebody:
-            self._count(identity.source, _REPEATED if identity is _TWICE else _REFUSED)
+            twice = identity is _TWICE or identity.source is IdentitySource.SESSION
+            self._count(identity.source, _REPEATED if twice else _REFUSED)
             return None
         self._count(identity.source, _VERIFIED)
         return identity
+
+    def _browser(self, head: RequestHead, now: float) -> Identity | None:
+        """Whom session or visitor name. Raises StoreDown."""
+        sessions = self.sessions
+        if sessions is None:
+            return head.visitor
+        identity = sessions.resolve(head, now) or head.visitor
+        if identity is not None and identity is head.visitor and sessions.is_spent(head):
+            self._count(IdentitySource.VISITOR, _SPENT)
+            return None
+        return identity
+
+    async def follow(self, exchange: Exchange, head: ResponseHead, body: bytes | None, subject: str | None) -> None:
+        """Learn from an answer who signed in or out, before anything is made of it; as `Sessions.follow`.
+
+        Raises:
+            Fault: the service sets the cookie by which the gateway knows visitors.
+            StoreDown: what was learned cannot be kept.
+        """
+        if self.visitors is not None and self.visitors.is_set_by(head.fields):
+            raise Fault("upstream_broken", Source.UPSTREAM, "the service sets the gateway's own cookie")
+        if self.sessions is not None:
+            await self.sessions.follow(exchange, head, body, subject)
 
     def _told(self, head: RequestHead, keys: KeySet | None, now: float) -> Identity | None:
         """Whom token or header name; None where neither is there. Raises TokenRefused, which is counted."""
@@ -214,6 +252,8 @@ class Identities:
             self._tokens.source.abandon()
 
     async def close(self) -> None:
+        if self.sessions is not None:
+            self.sessions.close()
         if self._tokens is not None:
             await self._tokens.source.close()
 

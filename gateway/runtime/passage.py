@@ -61,7 +61,7 @@ class Passage:
     """One request's way through the gateway and its answer's way back."""
 
     __slots__ = (
-        "_counted", "_finished", "_flows", "_gateway", "_identified", "_index", "_started", "_state",
+        "_counted", "_finished", "_flows", "_gateway", "_identified", "_identifier", "_index", "_started", "_state",
         "answer_editor", "direction", "editor", "exchange",
     )  # fmt: skip
 
@@ -77,6 +77,7 @@ class Passage:
         self._state: SubjectState | None = None
         self._index: int | None = None
         self._identified = False
+        self._identifier: str | None = None
         self.exchange = exchange
         self.direction = Direction.REQUEST
         self.editor: BodyEditor | None = None
@@ -208,6 +209,8 @@ class Passage:
             if subject is not None and exchange.treatment.identified is not None and exchange.identity is not None:
                 exchange.caller = caller_of(exchange.identity, subject)
             step = await self._admit(subject, exchange.request_plans)
+            if exchange.treatment.session_at is not None:
+                await self._follow_request(identifier, step)
             if gateway.sightings is not None:
                 gateway.sightings.note(exchange, Direction.REQUEST, exchange.head.headers)
             if self._flows and isinstance(step, Send):
@@ -226,6 +229,9 @@ class Passage:
         exchange = self.exchange
         gateway = self._gateway
         try:
+            identities = gateway.services.identities
+            if identities is not None and identities.follows:
+                await identities.follow(exchange, head, body, self._identifier)
             exchange.open_response(head, body, flows=self._flows)
             step = await self._admit(exchange.subject, exchange.response_plans)
             if self._flows and isinstance(step, Send):
@@ -235,6 +241,18 @@ class Passage:
         except (Unreadable, Fault, StoreDown) as cause:
             raise Refused(gateway.refuse(cause, self)) from cause
         return self._outgoing(step)
+
+    async def _follow_request(self, identifier: str | None, step: Step) -> None:
+        """Keep who is about to sign in, or end the session of who signs out. Raises StoreDown."""
+        self._identifier = identifier
+        identities = self._gateway.services.identities
+        if (
+            self.exchange.treatment.signs_out
+            and isinstance(step, Send)
+            and identities is not None
+            and identities.sessions is not None
+        ):
+            await identities.sessions.sign_out(self.exchange.head)
 
     def _edit(self, step: Send, plans: Plans, headers: HeaderPairs) -> BodyEditor:
         # What the request's plan rests on is nothing to an answer whose plan rests on nobody.

@@ -11,6 +11,10 @@ from concurrent.futures import ThreadPoolExecutor
 from gateway.crypto.keyring import KeyRing
 from gateway.model.errors import StoreDown
 from gateway.stores.ports import SubjectStore
+from gateway.stores.subjects import Subject
+
+_HELD = 65_536
+"""Keys of which it is remembered that they are here, until one is erased."""
 
 
 class People:
@@ -24,6 +28,8 @@ class People:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="people")
         self._waiting: dict[bytes, asyncio.Future[str]] = {}
         self._round: asyncio.Task[None] | None = None
+        self._held: set[bytes] = set()
+        self._held_at = -1
 
     def known(self, identifier: str) -> str | None:
         """The handle, if the person was met lately. Raises ValueError and StoreDown as the store does."""
@@ -49,6 +55,30 @@ class People:
         handle = await asyncio.shield(future)
         self._store.remember(identifier, handle, version)
         return handle
+
+    async def subject(self, identifier: str) -> Subject:
+        """What is kept of the person, who gets a key where there is none. Raises as `known`."""
+        while True:
+            await self.meet(identifier)
+            subject = self._store.find(identifier)
+            if subject is not None:
+                return subject
+
+    def has(self, digest: bytes) -> bool:
+        """Whether the key of this digest is here, so that its person was not erased. Raises StoreDown."""
+        version = self._store.version()
+        if version is None:
+            return bool(self._store.holds([digest]))
+        if version != self._held_at:
+            self._held.clear()
+            self._held_at = version
+        if digest not in self._held:
+            if not self._store.holds([digest]):
+                return False
+            if len(self._held) >= _HELD:
+                self._held.clear()
+            self._held.add(digest)
+        return True
 
     def version(self) -> int | None:
         return self._store.version()

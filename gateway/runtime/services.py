@@ -22,12 +22,14 @@ from gateway.runtime.metrics import Metrics
 from gateway.runtime.moments import Moments
 from gateway.runtime.open_ledger import open_ledger
 from gateway.runtime.people import People
+from gateway.runtime.sessions import Sessions
 from gateway.runtime.settings_identity import IdentitySettings
 from gateway.runtime.settings_ledger import LedgerSettings
 from gateway.runtime.visitors import Visitors
 from gateway.stores.consent import CONSENTS, SqliteConsentStore
 from gateway.stores.keyfile import load_keyring
 from gateway.stores.ports import ConsentStore
+from gateway.stores.sessions import SESSIONS, SqliteSessionStore
 from gateway.stores.subjects import SUBJECTS, SqliteSubjectStore
 
 COUNT_SECONDS = 60.0
@@ -102,10 +104,24 @@ class Services:
             identities = open_identities(identity, metrics, log, keys)
             if identities is not None:
                 stack.callback(identities.abandon)
+            links = None if identity.session is None else SqliteSessionStore(state / SESSIONS)
+            if links is not None:
+                stack.callback(links.close)
             opened = open_ledger(state, slot, origin=origin, settings=ledger, timeout=limits.audit_timeout)
             # Its key gives the operators' log its name.
             _complete_consents(state, consent, log)
             decisions = Decisions(state, opened, log)
+            if identities is not None and identity.session is not None and links is not None:
+                identities.sessions = Sessions(
+                    identity.session,
+                    links,
+                    partial(SqliteSessionStore, state / SESSIONS, busy_timeout=5.0),
+                    keys=keys,
+                    people=people,
+                    decisions=decisions,
+                    metrics=metrics,
+                    limits=limits,
+                )
             stack.pop_all()
         return cls(
             keys=keys,

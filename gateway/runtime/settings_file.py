@@ -100,11 +100,12 @@ def check_policy(settings: Settings, policy: Policy, file: str) -> list[Diagnost
 
 def _check_identity(settings: Settings, policy: Policy) -> list[Diagnostic]:
     """Routes whose person a verified source is to name, where there is none."""
+    found = _check_sessions(settings, policy)
     if settings.identity.any:
-        return []
+        return found
     message = "the route '{}' asks who the person is of verified sources, and none is configured"
     hint = "add 'identity:' to gateway.yaml, or name the person with 'subject: {field: ADDRESS}'"
-    return [
+    return found + [
         Diagnostic(place.file, place.line, place.column, "PG944", Severity.ERROR, message.format(route.name), hint)
         for route in policy.routes
         if (place := route.identified) is not None
@@ -131,6 +132,19 @@ def _check_portal(settings: Settings, policy: Policy, file: str) -> list[Diagnos
                 )
             )
     return found
+
+
+def _check_sessions(settings: Settings, policy: Policy) -> list[Diagnostic]:
+    """Routes that sign people in or out, where nobody said which cookie holds the session."""
+    if settings.identity.session is not None:
+        return []
+    message = "the route '{}' is about the application's session, and gateway.yaml does not say which cookie holds it"
+    hint = "add 'identity: {session: {cookie: NAME}}' to gateway.yaml"
+    return [
+        Diagnostic(place.file, place.line, place.column, "PG945", Severity.ERROR, message.format(route.name), hint)
+        for route in policy.routes
+        if (place := route.session_at) is not None
+    ]
 
 
 def check_recipients(settings: Settings, policy: Policy, file: str) -> list[Diagnostic]:

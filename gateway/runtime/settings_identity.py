@@ -13,15 +13,20 @@ from gateway.model.identity import CertificatePart
 from gateway.policy.sections import FRAMING_HEADERS
 from gateway.policy.source import Node, Scalar
 from gateway.runtime.settings_nodes import SettingsNodes
+from gateway.runtime.visitors import VISITOR_COOKIE
 
-IDENTITY_KEYS = ("client_certificate", "token", "trusted_header", "visitor")
+IDENTITY_KEYS = ("client_certificate", "token", "trusted_header", "session", "visitor")
 CLIENT_CERTIFICATE = ("required", "optional")
 """Whether a listener with a `client_ca` takes clients without a certificate."""
 
 TOKEN_KEYS = ("keys", "algorithms", "issuer", "audience", "claim", "in", "leeway", "refresh_seconds", "ca")
+SESSION_KEYS = ("cookie", "hours", "rotated")
+ROTATED = ("keep", "end")
+"""What becomes of a link where an answer sets a new value of the session's cookie without a sign-in."""
 _NEEDED = ("keys", "algorithms", "issuer", "audience")
 _HEADER = re.compile(r"[A-Za-z][A-Za-z0-9]*(?:-[A-Za-z0-9]+)*")
 _PLACE = re.compile(r"(header|cookie):([!#$%&'*+\-.^`|~0-9A-Za-z]+)|(cookie):([!#$%&'*+\-.^_`|~0-9A-Za-z]+)")
+_COOKIE = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _TAKEN = FRAMING_HEADERS | {"authorization", "cookie", "sec-gpc", "dnt"}
 _LONGEST_LEEWAY = 300
 _LONGEST_COOKIE = 400
@@ -62,6 +67,17 @@ class TrustedHeader(msgspec.Struct, frozen=True):
     networks: tuple[str, ...]
 
 
+class SessionSettings(msgspec.Struct, frozen=True):
+    """`cookie` holds the application's session; a link to a person lasts `hours` from the sign-in on.
+
+    `rotated` says what becomes of it where an answer sets a new value without a sign-in: `keep` or `end`.
+    """
+
+    cookie: str
+    hours: int = 720
+    rotated: str = "keep"
+
+
 class VisitorSettings(msgspec.Struct, frozen=True):
     """`days` is how long a browser keeps the cookie by which the gateway knows it."""
 
@@ -74,6 +90,7 @@ class IdentitySettings(msgspec.Struct, frozen=True, kw_only=True):
     client_certificate: CertificatePart | None = None
     token: TokenSettings | None = None
     trusted_header: TrustedHeader | None = None
+    session: SessionSettings | None = None
     visitor: VisitorSettings | None = None
 
     @property
@@ -105,6 +122,7 @@ class IdentityReader(SettingsNodes):
             client_certificate=part,
             token=self._token(keys["token"]) if "token" in keys else None,
             trusted_header=self._trusted(keys["trusted_header"], forwarding) if "trusted_header" in keys else None,
+            session=self._session(keys["session"]) if "session" in keys else None,
             visitor=self._visitor(keys["visitor"]) if "visitor" in keys else None,
         )
 
@@ -197,6 +215,17 @@ class IdentityReader(SettingsNodes):
             hint = "list the same networks under 'forwarded: {trusted: …}'"
             self._add("PG942", name, f"'{name.text}' is removed before it is read: its peers may not forward", hint)
         return TrustedHeader(lower, networks)
+
+    def _session(self, node: Node) -> SessionSettings | None:
+        keys = self._entries(node, SESSION_KEYS, ("cookie",))
+        cookie = self._text(keys.get("cookie"))
+        hours = self._whole(keys.get("hours"), 720, 1, _LONGEST_COOKIE * 24)
+        rotated = self._word(keys.get("rotated"), ROTATED, "keep")
+        if cookie is None:
+            return None
+        if not _COOKIE.fullmatch(cookie.text) or cookie.text == VISITOR_COOKIE.decode():
+            self._add("PG914", cookie, f"'{cookie.text}' cannot be the application's cookie", "write its name only")
+        return SessionSettings(cookie.text, hours, rotated)
 
     def _visitor(self, node: Node) -> VisitorSettings:
         keys = self._entries(node, ("days",))

@@ -15,6 +15,7 @@ from secrets import token_bytes
 from typing import Final
 
 from gateway.crypto.keyring import KeyRing
+from gateway.model.field_template import Fields, FilledFields
 from gateway.model.identity import VISITOR_PREFIX, Identity, IdentitySource
 from gateway.model.message import HeaderPairs, header_values
 
@@ -56,6 +57,15 @@ class Visitors:
         if match is None or not hmac.compare_digest(self._keys.visitor_tag(match[1]).encode(), match[2]):
             return _NOBODY
         return _named(match[1])
+
+    @staticmethod
+    def is_set_by(fields: Fields) -> bool:
+        """Whether an answer of a service sets, or deletes, a cookie of this name."""
+        headers = fields.template.pairs if isinstance(fields, FilledFields) else fields
+        return any(
+            VISITOR_COOKIE in line and _parted(line.partition(b";")[0])[0] == VISITOR_COOKIE
+            for line in header_values(headers, b"set-cookie")
+        )
 
     def without(self, lines: HeaderPairs) -> HeaderPairs:
         """The fields without the cookie, whatever it holds; all other bytes stay, and a Cookie line left empty goes."""

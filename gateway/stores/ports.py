@@ -46,6 +46,11 @@ class ConsentStore(Protocol):
     def served(self, subject: str) -> list[ServedNotice]:
         """Every notice that was shown to a person, the oldest first."""
 
+    def voucher(
+        self, subject: str, notice: str, at: int, *, version: str | None = None, digest: str | None = None
+    ) -> ServedNotice | None:
+        """The last time that this notice was shown to the person by `at`; of any version or digest if none is given."""
+
     def last_moment(self, subject: str) -> int | None:
         """The time of the person's latest event, prepared ones among them; None without any."""
 

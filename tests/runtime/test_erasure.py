@@ -17,6 +17,7 @@ from gateway.runtime.erasure import erase, erase_again, open_subjects
 from gateway.stores.erasures import EraseList
 from gateway.stores.generation import Generation
 from gateway.stores.keyfile import create_keys, load_keyring
+from gateway.stores.sessions import SESSIONS, Link, SqliteSessionStore
 from gateway.stores.subjects import SqliteSubjectStore
 
 ANN, BOB = "ann@shop.example", "bob@shop.example"
@@ -30,6 +31,7 @@ STEPS = {
     "row gone": (Generation, "end", "before"),
     "workers told": (SqliteSubjectStore, "_still_holds", "before"),
     "file clean": (SqliteSubjectStore, "erase", "after"),
+    "sessions forgotten": (SqliteSessionStore, "forget", "after"),
     "all but the last word": (EraseList, "finish", "before"),
     "all done": (EraseList, "finish", "after"),
 }
@@ -69,8 +71,30 @@ def die(state, step):
             original(*arguments)
         os._exit(9)
 
+    SqliteSessionStore(state / SESSIONS).close()
     setattr(owner, name, deadly)
     erase(state, load_keyring(state), ANN, by="who died")
+
+
+def linked(state, identifier):
+    """How many sessions are the person's, before and after one more."""
+    subjects, sessions = open_subjects(state, load_keyring(state)), SqliteSessionStore(state / SESSIONS)
+    subject = subjects.find(identifier)
+    before = sessions.count(subject.digest)
+    sessions.sign_in(Link(os.urandom(16), subject.digest, subject.handle, 2**40), 0)
+    subjects.close()
+    return before, sessions, subject
+
+
+def test_the_sessions_of_an_erased_person_go_too(state, keys):
+    handle_of(state, ANN), handle_of(state, BOB)
+    _, sessions, ann = linked(state, ANN)
+    _, others, bob = linked(state, BOB)
+    erase(state, keys, ANN, by="dpo")
+    assert (sessions.count(ann.digest), sessions.count(bob.digest)) == (0, 1)
+    assert ann.handle.encode() not in (state / SESSIONS).read_bytes()
+    sessions.close()
+    others.close()
 
 
 def test_an_erased_person_is_nobody_and_comes_back_as_someone_else(state, keys):

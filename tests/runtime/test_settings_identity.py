@@ -17,8 +17,10 @@ from gateway.runtime.settings import Settings, Tls
 from gateway.runtime.settings_file import check_policy, read_settings
 from gateway.runtime.settings_identity import (
     IDENTITY_KEYS,
+    SESSION_KEYS,
     TOKEN_KEYS,
     IdentitySettings,
+    SessionSettings,
     TokenSettings,
     TrustedHeader,
     VisitorSettings,
@@ -68,6 +70,7 @@ identity:
     leeway: 5
     refresh_seconds: 60
   trusted_header: {name: X-Forwarded-User, from: [10.1.0.0/16, 10.2.0.1]}
+  session: {cookie: JSESSIONID, hours: 8, rotated: end}
   visitor: {days: 90}
 """,
     )
@@ -89,6 +92,7 @@ identity:
             ca=files[2],
         ),
         trusted_header=TrustedHeader("x-forwarded-user", ("10.1.0.0/16", "10.2.0.1/32")),
+        session=SessionSettings("JSESSIONID", 8, "end"),
         visitor=VisitorSettings(90),
     )
     assert msgspec.json.decode(msgspec.json.encode(settings), type=Settings) == settings
@@ -143,6 +147,17 @@ def token(**changed):
         (token(ca="front.key"), ["PG915"]),
         (token(secret="x"), ["PG910"]),
         ("{password: x}", ["PG910"]),
+        ("{session: {cookie: sid}}", []),
+        ("{session: {cookie: __Host-sid, hours: 9600}}", []),
+        ("{session: {hours: 1}}", ["PG911"]),
+        ("{session: sid}", ["PG912"]),
+        ("{session: {cookie: 'sid; x'}}", ["PG914"]),
+        ("{session: {cookie: sid=1}}", ["PG914"]),
+        ("{session: {cookie: __Host-privacy-visitor}}", ["PG914"]),
+        ("{session: {cookie: sid, hours: 0}}", ["PG914"]),
+        ("{session: {cookie: sid, hours: 9601}}", ["PG914"]),
+        ("{session: {cookie: sid, rotated: maybe}}", ["PG913"]),
+        ("{session: {cookie: sid, name: x}}", ["PG910"]),
         ("{visitor: {days: 1}}", []),
         ("{visitor: {days: 400}}", []),
         ("{visitor: {days: 401}}", ["PG914"]),
@@ -214,11 +229,32 @@ def test_a_route_that_asks_for_an_identity_needs_a_source(place):
     assert check_policy(with_one, policy, "gateway.yaml") == []
 
 
+SIGNING = """
+routes:
+  - name: {name}
+    match: {{path: /x}}
+    to: shop
+    subject: {{field: "query:who"}}
+    response: {{rest: pass}}
+    {keys}
+"""
+
+
+@pytest.mark.parametrize("keys", ["signs_in: {status: 204}", "signs_out: true"])
+def test_a_route_that_signs_in_or_out_needs_a_session(place, keys):
+    policy = compiled(SIGNING.format(name="x", keys=keys))
+    [found] = check_policy(read(place, PLAIN + "identity: {visitor: {}}\n")[0], policy, "gateway.yaml")
+    assert (found.code, found.severity, found.file) == ("PG945", Severity.ERROR, "rules.yaml")
+    line = policy.files["rules.yaml"].splitlines()[found.line - 1]
+    assert line.strip() == keys
+    assert check_policy(read(place, PLAIN + "identity: {session: {cookie: sid}}\n")[0], policy, "gateway.yaml") == []
+
+
 PAGE = (Path(__file__).parents[2] / "docs" / "identity.md").read_text()
 EXAMPLES = re.findall(r"^```yaml\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
 
 
-@pytest.mark.parametrize("example", EXAMPLES, ids=["certificate", "token", "header", "visitor"])
+@pytest.mark.parametrize("example", EXAMPLES, ids=["certificate", "token", "header", "session", "visitor"])
 def test_the_manual_can_be_copied(place, example):
     (place / "tls").mkdir()
     for name, source in (("certificate.pem", "front.pem"), ("key.pem", "front.key"), ("clients.pem", "clients.pem")):
@@ -234,3 +270,4 @@ def test_the_example_of_a_deployment_shows_every_key():
     shown = yaml.safe_load("identity:\n" + re.sub(r"(?m)^#", "", section))["identity"]
     assert tuple(shown) == IDENTITY_KEYS
     assert set(shown["token"]) == set(TOKEN_KEYS)
+    assert set(shown["session"]) == set(SESSION_KEYS)

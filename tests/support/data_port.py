@@ -5,6 +5,7 @@ import re
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -23,9 +24,11 @@ from gateway.runtime.decisions import Decisions
 from gateway.runtime.gateway import Gateway
 from gateway.runtime.metrics import Metrics
 from gateway.runtime.services import Services, open_identities, open_people
+from gateway.runtime.sessions import Sessions
 from gateway.runtime.settings import Listener, Tls
 from gateway.runtime.settings_identity import IdentitySettings
 from gateway.stores.consent import SqliteConsentStore
+from gateway.stores.sessions import SqliteSessionStore
 
 ROUTES = """
 routes:
@@ -230,6 +233,19 @@ async def data_port(
                 limits=bounds,
                 identities=open_identities(identity, metrics, structlog.get_logger(), keys),
             )
+            identities = services.identities
+            if identities is not None and identity.session is not None:
+                open_store = partial(SqliteSessionStore, Path(state) / "sessions.sqlite")
+                identities.sessions = Sessions(
+                    identity.session,
+                    open_store(),
+                    open_store,
+                    keys=keys,
+                    people=services.people,
+                    decisions=decisions,
+                    metrics=metrics,
+                    limits=bounds,
+                )
             gateway = Gateway(load_policy({"rules.yaml": rules(routes, url or upstream.url())}, today=TODAY), services)
             pools = UpstreamPools(bounds)
             listener = Listener("" if path else "127.0.0.1", 0, path=path, tls=tls)
