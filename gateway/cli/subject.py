@@ -16,6 +16,7 @@ from gateway.cli.subject_options import SUBJECT, WAIT, find_subject, read_identi
 from gateway.runtime.erasure import erase, erase_again
 from gateway.stores.event import MICROSECONDS
 from gateway.stores.keyfile import load_keyring
+from gateway.stores.sessions import SESSIONS, SqliteSessionStore
 from gateway.stores.subjects import Subject
 
 _DONE = (
@@ -39,21 +40,23 @@ def command() -> None:
 @click.option("--subject", required=True, help=SUBJECT)
 @AS_JSON
 def show(state: Path, subject: str, as_json: bool) -> None:
-    """Show whether the person has a key, since when, its handle, and how many records hold that."""
+    """Show whether the person has a key, since when, its handle, how many records hold that, and open sessions."""
     found = find_subject(state, read_identifier(subject))
     if found is None:
-        row: dict[str, object] = {"known": False, "handle": None, "since": None, "records": 0}
+        row: dict[str, object] = {"known": False, "handle": None, "since": None, "records": 0, "sessions": 0}
     else:
         query = Query(subject=found.handle)
         logged = slots_of(state)
         records = answer(state, as_json, lambda finder: finder.count(query, None)).records if logged else 0
         row = {"known": True, "handle": found.handle, "since": _moment(found.since), "records": records}
+        row["sessions"] = _sessions(state, found)
     if as_json:
         print_json(row)
     elif found is None:
         console.print("nothing is kept of this person")
     else:
         console.print(f"handle   {found.handle}\nsince    {row['since']}\nrecords  {row['records']}")
+        console.print(f"sessions {row['sessions']}")
 
 
 @command.command("erase")
@@ -107,6 +110,17 @@ def _erase_again(state: Path, by: str, as_json: bool) -> None:
         errors.print(Text("note", style="yellow").append(f": {_BACKUPS}", style="default"), soft_wrap=True)
     else:
         console.print("no erased key is here: nothing to erase again")
+
+
+def _sessions(state: Path, subject: Subject) -> int:
+    """How many values of the application's session cookie lead to the person."""
+    if not (state / SESSIONS).exists():
+        return 0
+    store = SqliteSessionStore(state / SESSIONS, busy_timeout=WAIT)
+    try:
+        return store.count(subject.digest)
+    finally:
+        store.close()
 
 
 def _moment(microseconds: int) -> str:

@@ -14,6 +14,8 @@ from gateway.cli.main import main
 from gateway.crypto.sign import SigningKey
 from gateway.model.words import Kind
 from gateway.stores.keyfile import create_keys, load_keyring
+from gateway.stores.sessions import SESSIONS, Link, SqliteSessionStore
+from gateway.stores.subjects import SUBJECTS, SqliteSubjectStore
 
 ANN = "ann@shop.example"
 
@@ -59,6 +61,19 @@ def test_show_tells_what_is_kept_and_keeps_nothing(run, logged):
     found = json.loads(run("subject", "show", "--subject", ANN, "--json").out)
     assert (found["known"], found["handle"], found["records"]) == (True, handle_of(logged, ANN), 2)
     assert found["since"].endswith("Z")
+    assert found["sessions"] == 0
+
+
+def test_show_counts_the_sessions_that_lead_to_the_person(run, state):
+    handle_of(state, ANN)
+    subjects, sessions = SqliteSubjectStore(state / SUBJECTS, load_keyring(state)), SqliteSessionStore(state / SESSIONS)
+    ann = subjects.find(ANN)
+    for number in range(2):
+        sessions.sign_in(Link(bytes([number]) * 16, ann.digest, ann.handle, 2**40), 0)
+    subjects.close()
+    sessions.close()
+    assert json.loads(run("subject", "show", "--subject", ANN, "--json").out)["sessions"] == 2
+    assert "sessions 2" in run("subject", "show", "--subject", ANN).out
 
     assert run("subject", "show", "--subject", "carl").out == "nothing is kept of this person\n"
     assert json.loads(run("subject", "show", "--subject", "carl", "--json").out)["known"] is False

@@ -10,7 +10,7 @@ from gateway.model.errors import ConfigError
 from gateway.model.identity import Identity, IdentitySource
 from gateway.model.message import RequestHead
 from gateway.model.words import ConsentStatus
-from gateway.policy.cases import read_cases
+from gateway.policy.cases import identity_on_paper, read_cases
 from gateway.policy.compile import compile_policy
 
 ROUTES = """
@@ -110,6 +110,32 @@ def test_a_case_gives_an_identity():
     assert judge(engine(ROUTES), case, now=0.0).passed
     [case] = read_cases({"a.cases.yaml": CASE.format(identity="{token: ann}").replace("identity: {token: ann}, ", "")})
     assert not judge(engine(ROUTES), case, now=0.0).passed
+
+
+@pytest.mark.parametrize(
+    ("identity", "known"),
+    [
+        ("{session: ann@shop.example}", True),
+        ("{visitor: AAAAAAAAAAAAAAAAAAAAAA}", True),
+        ("{visitor: 'visitor:AAAAAAAAAAAAAAAAAAAAAA'}", True),
+        ("{token: 'visitor:AAAAAAAAAAAAAAAAAAAAAA'}", False),
+        ("{session: 'Visitor:x'}", False),
+    ],
+)
+def test_a_case_gives_a_session_or_a_visitor(identity, known):
+    [case] = read_cases({"a.cases.yaml": CASE.format(identity=identity)})
+    assert judge(engine(ROUTES), case, now=0.0).passed is known
+
+
+@pytest.mark.parametrize("name", ["visitor:x", "x"])
+def test_a_visitor_is_called_by_either_name(name):
+    trial = try_exchange(
+        engine(ROUTES),
+        RequestHead("GET", b"/me", "shop.example", HEADERS),
+        b"",
+        GivenFacts(0.0, None, GIVEN, identity_on_paper(IdentitySource.VISITOR, name)),
+    )
+    assert record_of(trial)["caller"] == "visitor:" + subject_of("visitor:x")
 
 
 @pytest.mark.parametrize(
