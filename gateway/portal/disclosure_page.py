@@ -7,18 +7,23 @@ import msgspec
 from markupsafe import Markup
 
 from gateway.policy.policy import Policy, Purpose, Recipient
-from gateway.portal.disclosure_plot import plot_svg
+from gateway.portal.disclosure_plot import legend, plot_svg
 from gateway.portal.disclosures import Disclosures, Use
 from gateway.portal.insight_texts import class_words, say, word
 from gateway.portal.periods import FLOWS, Period
 
 
 class Row(msgspec.Struct, frozen=True):
-    """One recipient and purpose as it is read: `data` are classes with their number, `how` or why not in words."""
+    """One recipient and purpose as it is read: `data` are classes with their number, `how` or why not in words.
+
+    Tags say in which language the rules name a recipient or purpose, where that is not the page's.
+    """
 
     recipient: str
+    recipient_tag: str
     role: str
     purpose: str
+    purpose_tag: str
     basis: str
     data: tuple[tuple[str, int], ...]
     how: str
@@ -35,20 +40,22 @@ class PeriodRow(msgspec.Struct, frozen=True):
 def disclosures_context(view: Disclosures, language: str, policy: Policy) -> dict[str, Any]:
     """What the template takes; purposes and recipients go by the titles that the rules give them.
 
-    Its keys: `say` (texts), `notes` (sentences), `passed` and `held` (rows), `plot`, `flows`, `periods`, `unit`.
+    Its keys: `insight` (texts), `notes` (sentences), `passed` and `held` (rows), `plot`, `flows`, `periods`, `unit`.
     """
     passed = [_passed(use, language, policy) for use in view.uses if use.passed]
     held = [_held(use, language, policy) for use in view.uses if use.withheld]
     unit = view.periods[0].unit if view.periods else "day"
     return {
-        "say": lambda key: say(language, key),
+        "insight": lambda key: say(language, key),
         "notes": _notes(view, language),
         "passed": passed,
         "held": held,
+        "legend": legend(language),
         "plot": plot_svg(view.periods, language, identifier="disclosures-plot") if view.periods else Markup(),
         "flows": [word(language, "flow", flow) for flow in FLOWS],
         "periods": [_period(period) for period in view.periods if any(period.counts.values())],
         "unit": word(language, "unit", unit),
+        "spans": [],
     }
 
 
@@ -81,11 +88,14 @@ def _row(use: Use, classes: Mapping[str, int], how: str, language: str, policy: 
         words = class_words(language, name)
         data[words] = data.get(words, 0) + count
     declared = policy.recipients.get(use.recipient)
-    purpose = policy.purposes.get(use.purpose)
+    recipient, recipient_tag = title_of(declared, language)
+    purpose, purpose_tag = title_of(policy.purposes.get(use.purpose), language)
     return Row(
-        recipient=title_of(declared, language) or word(language, "recipient", use.recipient),
+        recipient=recipient or word(language, "recipient", use.recipient),
+        recipient_tag=recipient_tag,
         role=word(language, "role", use.role) if declared is not None else "",
-        purpose=title_of(purpose, language) or word(language, "purpose", use.purpose),
+        purpose=purpose or word(language, "purpose", use.purpose),
+        purpose_tag=purpose_tag,
         basis=", ".join(word(language, "basis", basis) for basis in use.bases),
         data=tuple(data.items()),
         how=how,
@@ -95,9 +105,15 @@ def _row(use: Use, classes: Mapping[str, int], how: str, language: str, policy: 
     )
 
 
-def title_of(declared: Purpose | Recipient | None, language: str) -> str:
-    """How a person reads of a purpose or recipient; its name where the rules give no title; empty without either."""
-    return "" if declared is None else declared.title.within(language)[0] or declared.name
+def title_of(declared: Purpose | Recipient | None, language: str) -> tuple[str, str]:
+    """How a person reads of a purpose or recipient: its title, or else its name; and the title's language if another.
+
+    Empty for what is not declared.
+    """
+    if declared is None:
+        return "", ""
+    title, tag = declared.title.within(language)
+    return title or declared.name, "" if tag.partition("-")[0] == language else tag
 
 
 def _words(language: str, kind: str, names: tuple[str, ...]) -> list[str]:

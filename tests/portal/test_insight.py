@@ -1,0 +1,169 @@
+"""What one worker's pages tell a person, over a real ledger: each look is recorded before it is answered."""
+
+import csv
+import io
+import json
+
+import jinja2
+import pytest
+import structlog
+from people import handle_of
+from receipts import WHERE, S, policy
+
+from gateway.audit.verify_note import VerifierKey
+from gateway.model.errors import StoreDown
+from gateway.model.limits import DEFAULT_LIMITS
+from gateway.model.words import Assurance
+from gateway.portal.insight import FORMS, SPANS, Insight
+from gateway.portal.insight_texts import LANGUAGES
+from gateway.portal.receipt_check import check_receipt
+from gateway.runtime.decisions import Choice
+from gateway.runtime.gateway import Gateway
+from gateway.runtime.record_reader import RecordReader
+from gateway.runtime.services import Services
+from gateway.stores.keyfile import create_keys
+
+TEMPLATES = jinja2.Environment(
+    loader=jinja2.PackageLoader("gateway.portal"), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
+)
+
+
+@pytest.fixture
+def state(tmp_path):
+    create_keys(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def ann(state):
+    return handle_of(state, "ann@shop.example")
+
+
+@pytest.fixture
+def visitor(state):
+    return handle_of(state, "visitor")
+
+
+@pytest.fixture
+async def gateway(state):
+    services = Services.open(state, "w0", origin="shop/host/w0", limits=DEFAULT_LIMITS, log=structlog.get_logger())
+    yield Gateway(policy(), services)
+    await services.close()
+
+
+@pytest.fixture
+async def insight(gateway, state):
+    opened = Insight(gateway, state)
+    yield opened
+    opened.close()
+
+
+async def decide(gateway, subject, *choices):
+    for purpose, status in choices:
+        choice = [Choice(purpose, status)]
+        await gateway.services.decisions.decide(subject, choice, method="portal", assurance=Assurance.LOW)
+
+
+async def looks(state, subject):
+    reader = RecordReader(state)
+    found = await reader.find([subject])
+    reader.close()
+    return [
+        (entry.record["route"], entry.record["fields"][0]["count"])
+        for entry in found.entries if entry.record["kind"] == "disclose"
+    ]  # fmt: skip
+
+
+async def disclosures(insight, *handles, days=0, language="en"):
+    return await insight.disclosures(
+        handles, caller=f"session:{handles[0]}", language=language, days=days, link=lambda days: f"/d?days={days}"
+    )
+
+
+async def test_a_look_at_disclosures_is_the_next_ones_disclosure(insight, state, ann):
+    first = await disclosures(insight, ann)
+    second = await disclosures(insight, ann, days=30)
+
+    assert (first["passed"], first["plot"]) == ([], "")
+    assert [(row.recipient, row.purpose) for row in second["passed"]] == [("You", "Your right of access")]
+    assert second["spans"] == [
+        ("Last 30 days", "/d?days=30", True),
+        ("Last 12 months", "/d?days=365", False),
+        ("All time", "/d?days=0", False),
+    ]
+    assert await looks(state, ann) == [("own/disclosures", 1), ("own/disclosures", 0)]
+
+
+@pytest.mark.parametrize(("days", "current"), [(30, 30), (365, 365), (0, 0), (-1, 0), (10**9, 0)])
+async def test_spans_are_those_that_the_page_offers(insight, ann, days, current):
+    shown = await disclosures(insight, ann, days=days)
+
+    assert [span[2] for span in shown["spans"]] == [each == current for each in SPANS]
+    assert len(shown["notes"]) == (3 if current else 2)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+async def test_the_templates_take_what_is_given(gateway, insight, ann, language):
+    await decide(gateway, ann, ("ads", S.GIVEN))
+    await disclosures(insight, ann)
+    page = await insight.receipt_page([ann], language=language, link=lambda name: f"/p/{name}")
+    shown = TEMPLATES.get_template("disclosures.html").render(await disclosures(insight, ann, language=language))
+    offered = TEMPLATES.get_template("receipt.html").render(page)
+
+    assert "<svg" in shown
+    assert all(f'href="/p/{name}"' in offered for name in ("receipt", *FORMS))
+    assert all(key in offered.replace("&#43;", "+") for key in page["keys"])
+    assert [key.partition("+")[0] for key in page["keys"]] == ["shop/receipts", "shop/host/w0"]
+
+
+async def test_a_receipt_is_recorded_and_valid(gateway, insight, state, ann):
+    await decide(gateway, ann, ("ads", S.GIVEN), ("ads", S.WITHDRAWN))
+    made = await insight.receipt([ann], caller=f"session:{ann}", where=WHERE)
+    keys = (await insight.receipt_page([ann], language="en", link=str))["keys"]
+    report = check_receipt(made, [VerifierKey(key) for key in keys])
+
+    assert (report.verdict, report.events, report.proven) == ("VALID", 2, 2)
+    assert WHERE.encode() in made
+    assert await looks(state, ann) == [("own/receipt", 2)]
+
+
+async def test_who_decided_nothing_gets_no_receipt(insight, state, ann):
+    page = await insight.receipt_page([ann], language="en", link=str)
+
+    assert await insight.receipt([ann], caller="anonymous", where="") is None
+    assert page["decided"] is False
+    assert "not decided anything" in TEMPLATES.get_template("receipt.html").render(page)
+
+
+async def test_what_a_visitor_and_a_person_decided_come_together(gateway, insight, state, ann, visitor):
+    await decide(gateway, visitor, ("ads", S.GIVEN))
+    await decide(gateway, ann, ("analytics", S.REFUSED))
+    both = json.loads(await insight.records([ann, visitor, ann], caller="anonymous", form="json"))
+    receipt = json.loads(await insight.receipt([ann, visitor], caller="anonymous", where=""))
+
+    assert [(each["subject"], each["purpose"]) for each in both["decisions"]] == [(visitor, "ads"), (ann, "analytics")]
+    assert len(receipt["dpv:hasRecordOfActivity"]) == 2
+    assert await looks(state, ann) == [("own/receipt", 2), ("own/records", 2)]
+    assert await looks(state, visitor) == []
+
+
+async def test_records_come_in_both_forms(gateway, insight, ann):
+    await decide(gateway, ann, ("ads", S.GIVEN))
+    table = await insight.records([ann], caller="anonymous", form="csv")
+    rows = list(csv.DictReader(io.StringIO(table.decode(), newline="")))
+    value = json.loads(await insight.records([ann], caller="anonymous", form="json"))
+
+    assert [row["what"] for row in rows] == ["decision"]
+    assert len(value["records"]) == 1  # the look before
+
+
+async def test_nothing_is_shown_that_cannot_be_recorded(gateway, insight, ann):
+    await decide(gateway, ann, ("ads", S.GIVEN))
+    await gateway.services.ledger.close()
+    for ask in (
+        lambda: disclosures(insight, ann),
+        lambda: insight.receipt([ann], caller="anonymous", where=""),
+        lambda: insight.records([ann], caller="anonymous", form="csv"),
+    ):
+        with pytest.raises(StoreDown):
+            await ask()
