@@ -19,7 +19,7 @@ from gateway.portal.receipt import Decided, Occasion, receipt_of
 from gateway.portal.records import Records, records_csv, records_json, records_of
 from gateway.runtime.gateway import Gateway
 from gateway.runtime.own_access import record_access
-from gateway.runtime.receipt_key import public_keys, receipt_key
+from gateway.runtime.receipt_key import ReceiptKey, public_keys, receipt_key
 from gateway.runtime.record_reader import RecordReader
 from gateway.stores.fold import in_order
 
@@ -35,7 +35,7 @@ class Insight:
     def __init__(self, gateway: Gateway, state: Path) -> None:
         self._gateway = gateway
         self._state = state
-        self._key = receipt_key(state, gateway.services.keys)
+        self._key: ReceiptKey | None = None
         self._reader = RecordReader(state)
 
     async def disclosures(
@@ -77,6 +77,8 @@ class Insight:
             return None
         created = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         occasion = Occasion(identifier=str(uuid4()), created=created, where=where)
+        if self._key is None:
+            self._key = await asyncio.to_thread(receipt_key, self._state, self._gateway.services.keys)
         made = await receipt_of(self._reader, decided, self._gateway.policy, occasion, self._key)
         await self._record("receipt", handles, caller, len(decided.events))
         return made

@@ -15,6 +15,7 @@ from gateway.model.message import RequestHead, header_values
 from gateway.portal.consent_api import ConsentApi
 from gateway.portal.deciding import Deciding, Stale
 from gateway.portal.forms import BANNER, SAVE, Form, FormUnreadable, read_form
+from gateway.portal.insight_pages import FILES, InsightPages
 from gateway.portal.keys import comes_from_here
 from gateway.portal.notices import Notices
 from gateway.portal.office import Office
@@ -67,12 +68,16 @@ class Portal:
         self._deciding = Deciding(self._office)
         self._pages = Pages(self._office)
         self._api = ConsentApi(self._office, self._deciding)
+        insight = InsightPages(self._office, state)
         self._peers = Rates(settings.rate.peer)
         self._persons = Rates(settings.rate.person)
         self._table = {
             "": _Page(READ, lambda visit, person, _: self._pages.overview(visit, person), meets=True),
             "/banner": _Page(READ, lambda visit, person, _: self._pages.banner(visit, person), meets=True),
             "/history": _Page(READ, lambda visit, person, _: self._pages.history(visit, person)),
+            "/disclosures": _Page(READ, lambda visit, person, _: insight.disclosures(visit, person)),
+            "/receipt": _Page(READ, lambda visit, person, _: insight.receipt(visit, person)),
+            **{path: _Page(READ, _file(insight, name)) for name, path in FILES.items()},
             "/choices": _Page(_SEND, self._choices),
             "/withdraw": _Page(_SEND, self._withdraw),
             _NOTICE: _Page(READ, self._kept),
@@ -186,6 +191,10 @@ class Portal:
         if visit.head.method == "POST":
             return await self._api.decide(visit, person, _media_type(visit.head), body)
         return await self._api.tell(visit, person)
+
+
+def _file(insight: InsightPages, name: str) -> _Answer:
+    return lambda visit, person, _: insight.file(visit, person, name)
 
 
 def _calls(visit: Visit) -> bool:

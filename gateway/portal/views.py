@@ -46,7 +46,7 @@ _FONTS = {
     "serif": "'Source Serif 4', 'Iowan Old Style', Palatino, 'Noto Serif', 'Songti SC', SimSun, serif",
     "system": "system-ui, sans-serif",
 }
-_NAV = ("overview", "history")
+_NAV = ("overview", "history", "disclosures", "receipt")
 _NAV_PATHS = {"overview": "", "history": "/history", "disclosures": "/disclosures", "receipt": "/receipt"}
 
 
@@ -118,6 +118,16 @@ def see_other(visit: Visit, place: str) -> OwnAnswer:
 
 def json_answer(visit: Visit, content: object, *, status: int = 200) -> OwnAnswer:
     return OwnAnswer(status, (*_JSON, *_cookies(visit)), msgspec.json.encode(content))
+
+
+def file_answer(visit: Visit, content: bytes, media_type: bytes, name: str) -> OwnAnswer:
+    """A file that browsers keep and do not show."""
+    fields = (
+        (b"Content-Type", media_type),
+        (b"Content-Disposition", f'attachment; filename="{name}"'.encode("ascii")),
+        (b"Content-Security-Policy", b"default-src 'none'; sandbox"),
+    )
+    return OwnAnswer(200, (*_FIXED, *fields, *_cookies(visit)), content)
 
 
 def problem(

@@ -37,6 +37,10 @@ _ROUND = 64
 """Records between two looks at the clock."""
 
 
+class NotReady(StoreDown):
+    """There is an answer in a minute: the index is being built, or many are asking."""
+
+
 class Found(msgspec.Struct, frozen=True):
     """Entries, the newest first. What was recorded by `as_of` is among them, unless there were too many.
 
@@ -77,8 +81,8 @@ class RecordReader:
         `most` is how many, in place of `most_records`; the time is bounded in proportion.
 
         Raises:
-            StoreDown: AUDIT_UNAVAILABLE; the log or its index cannot be read, the index is still being built,
-                or too many wait already.
+            NotReady: AUDIT_UNAVAILABLE; the index is still being built, or too many wait already.
+            StoreDown: AUDIT_UNAVAILABLE; the log or its index cannot be read.
         """
         queries = [Query(subject=handle, since=since, until=until) for handle in dict.fromkeys(handles)]
         limit = self._most_records if most is None else most
@@ -87,7 +91,7 @@ class RecordReader:
     async def ask(self, question: Callable[[Look], _Answer]) -> _Answer:
         """What `question` answers in the thread, given the opened index. Raises as `find`."""
         if self._waiting >= self._most_waiting:
-            raise StoreDown(Posture.AUDIT_UNAVAILABLE, "too many wait for records already: come again in a minute")
+            raise NotReady(Posture.AUDIT_UNAVAILABLE, "too many wait for records already: come again in a minute")
         self._waiting += 1
         try:
             return await asyncio.get_running_loop().run_in_executor(self._thread, self._answer, question)
@@ -106,7 +110,7 @@ class RecordReader:
         except NotBuilt:
             self._build()
             why = "the index of the records is being built: come again in a minute"
-            raise StoreDown(Posture.AUDIT_UNAVAILABLE, why) from None
+            raise NotReady(Posture.AUDIT_UNAVAILABLE, why) from None
         with opened.index:
             if opened.behind:
                 self._build()

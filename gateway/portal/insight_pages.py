@@ -1,0 +1,79 @@
+"""The pages about disclosures and receipt, and the files that a person takes along."""
+
+from pathlib import Path
+
+from gateway.model.identity import caller_of
+from gateway.model.message import HeaderPairs
+from gateway.portal.insight import Insight
+from gateway.portal.insight_texts import say
+from gateway.portal.office import Office
+from gateway.portal.views import file_answer
+from gateway.portal.visits import Person, Visit
+from gateway.runtime.own_pages import OwnAnswer
+from gateway.runtime.record_reader import NotReady
+
+RECEIPT = "/receipt.jsonld"
+FILES = {"receipt": RECEIPT, "json": "/records.json", "csv": "/records.csv"}
+_MEDIA_TYPES = {"receipt": b"application/ld+json", "json": b"application/json", "csv": b"text/csv; charset=utf-8"}
+_NAMES = {"receipt": "consent-receipt.jsonld", "json": "records.json", "csv": "records.csv"}
+_WAIT: HeaderPairs = ((b"Retry-After", b"60"),)
+
+
+class InsightPages:
+    """Each method answers for the person of the visit. All raise StoreDown."""
+
+    def __init__(self, office: Office, state: Path) -> None:
+        self._office = office
+        self._insight = Insight(office.gateway, state)
+
+    async def disclosures(self, visit: Visit, person: Person) -> OwnAnswer:
+        """What was collected, used and disclosed, for the `days` of the query."""
+        days = visit.query.get("days", "")
+        try:
+            context = await self._insight.disclosures(
+                [person.handle],
+                caller=_caller(person),
+                language=visit.words.language,
+                days=int(days) if days.isascii() and days.isdigit() and len(days) < 9 else 0,
+                link=lambda days: visit.link("/disclosures", days=str(days or "")),
+            )
+        except NotReady:
+            return self._later(visit)
+        title = say(visit.words.language, "disclosures.title")
+        return self._office.views.page(visit, "disclosures_page.html", title, current="disclosures", **context)
+
+    async def receipt(self, visit: Visit, person: Person) -> OwnAnswer:
+        """Where receipt and records are, and how a receipt is checked."""
+        language = visit.words.language
+        context = await self._insight.receipt_page(
+            [person.handle], language=language, link=lambda name: visit.link(FILES[name])
+        )
+        title = say(language, "receipt.title")
+        return self._office.views.page(visit, "receipt_page.html", title, current="receipt", **context)
+
+    async def file(self, visit: Visit, person: Person, name: str) -> OwnAnswer:
+        """One of `FILES`."""
+        try:
+            content = await self._content(visit, person, name)
+        except NotReady:
+            return self._later(visit)
+        if content is None:
+            return self._office.views.message(visit, "missing", 404)
+        return file_answer(visit, content, _MEDIA_TYPES[name], _NAMES[name])
+
+    async def _content(self, visit: Visit, person: Person, name: str) -> bytes | None:
+        handles, caller = [person.handle], _caller(person)
+        if name != "receipt":
+            return await self._insight.records(handles, caller=caller, form=name)
+        where = f"{visit.head.scheme}://{visit.head.host}{visit.prefix}"
+        return await self._insight.receipt(handles, caller=caller, where=where)
+
+    def _later(self, visit: Visit) -> OwnAnswer:
+        language = visit.words.language
+        title, text = say(language, "later.title"), say(language, "later.text")
+        answer = self._office.views.page(visit, "message.html", title, status=503, text=text, current="")
+        return OwnAnswer(answer.status, (*answer.headers, *_WAIT), answer.body)
+
+
+def _caller(person: Person) -> str:
+    return caller_of(person.identity, person.handle)

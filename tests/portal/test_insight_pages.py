@@ -1,0 +1,79 @@
+"""Pages about disclosures and receipt where something is not there yet, and who is asked for."""
+
+import pytest
+from messages import ask
+from portal_port import SIGNED_IN, Reader, portal_port
+
+from gateway.model.errors import StoreDown
+from gateway.model.words import Posture
+from gateway.portal.insight_pages import FILES
+from gateway.runtime.record_reader import Found, NotReady, RecordReader
+
+NOW = "2026-11-24T01:00:00.000000Z"
+
+
+@pytest.fixture
+def answering(monkeypatch):
+    """What the reader of records answers; gives the handles that it was asked for."""
+
+    def answer(found):
+        asked = []
+
+        async def find(self, handles, **_):
+            asked.append(list(handles))
+            if isinstance(found, Exception):
+                raise found
+            return found
+
+        monkeypatch.setattr(RecordReader, "find", find)
+        return asked
+
+    return answer
+
+
+@pytest.mark.parametrize("path", ["/disclosures", FILES["json"], FILES["csv"]])
+async def test_while_records_are_being_prepared_the_person_is_asked_to_wait(answering, path):
+    answering(NotReady(Posture.AUDIT_UNAVAILABLE, "the index is being built"))
+    async with portal_port() as port:
+        reader = Reader(port)
+        await reader.get()
+        page = await reader.get(f"/privacy{path}?lang=de")
+
+    assert page.status == 503
+    assert page.answer.all(b"retry-after") == [b"60"]
+    assert "Einen Moment bitte" in page.html
+
+
+async def test_a_log_that_cannot_be_read_is_a_refusal(answering):
+    answering(StoreDown(Posture.AUDIT_UNAVAILABLE, "a line of the log cannot be read"))
+    async with portal_port() as port:
+        reader = Reader(port)
+        await reader.get()
+        answer = await reader.send(ask(*reader.fields(), target=b"/privacy/disclosures"))
+
+    assert (answer.status, answer.code) == (503, "audit_unavailable")
+
+
+async def test_the_records_of_whom_a_source_names_are_asked_for(answering):
+    asked = answering(Found([], NOW))
+    async with portal_port(identity=SIGNED_IN) as port:
+        page = await Reader(port, b"X-User: ann@shop.example").get("/privacy/disclosures")
+        ann = port.gateway.services.people.find("ann@shop.example")
+
+    assert page.status == 200
+    assert asked == [[ann]]
+    assert "Nothing about you is recorded" in page.html
+    assert 'href="/privacy/disclosures?days=30"' in page.html
+    assert "/privacy/receipt" in page.links
+
+
+async def test_a_head_request_gets_no_body_and_others_are_refused(answering):
+    answering(Found([], NOW))
+    async with portal_port(identity=SIGNED_IN) as port:
+        reader = Reader(port, b"X-User: ann@shop.example")
+        head = await reader.send(ask(*reader.fields(), method=b"HEAD", target=b"/privacy/records.csv"), "HEAD")
+        post = await reader.post("/privacy/records.csv", b"")
+
+    assert (head.status, head.body) == (200, b"")
+    assert head.all(b"content-disposition") == [b'attachment; filename="records.csv"']
+    assert post.status == 405
