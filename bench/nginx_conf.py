@@ -29,7 +29,7 @@ http {{
   fastcgi_temp_path {home}/fastcgi;
   uwsgi_temp_path {home}/uwsgi;
   scgi_temp_path {home}/scgi;
-  types {{ application/json json; application/octet-stream bin; }}
+  types {{ application/json json; text/html html; application/octet-stream bin; }}
 {http}
 }}
 """

@@ -23,6 +23,9 @@ from gateway.stores.keyfile import create_keys
 UPSTREAM = "http://127.0.0.1:8000"
 """Where the shop's rules say that it is; the demo's copy of them says where it really is."""
 
+PAGES = "/privacy"
+"""Where the person's pages are, as the sample's deployment says."""
+
 START_SECONDS = 30
 STOP_SECONDS = 40
 
@@ -67,8 +70,8 @@ async def set_up(home: Path, listen: str, workers: int) -> AsyncIterator[Stage]:
         copy_rules(rules, shop)
         with suppress(FileExistsError):
             create_keys(state)
-        command = ["serve", "--rules", rules, "--state", state, "--listen", listen, "--workers", workers]
-        address = await stack.enter_async_context(_served(command, log))
+        deployment = write_deployment(home, listen, workers)
+        address = await stack.enter_async_context(_served(["serve", "-c", deployment], log))
         yield Stage(address, shop, bare_shop, analytics, ads, state, rules, log)
 
 
@@ -98,6 +101,28 @@ def copy_rules(target: Path, shop: str) -> None:
     if text.count(UPSTREAM) != 1:
         raise DemoError("the sample shop's rules do not say where the shop is")
     file.write_text(text.replace(UPSTREAM, shop), encoding="utf-8")
+
+
+def write_deployment(home: Path, listen: str, workers: int) -> Path:
+    """Write `home`/gateway.yaml: the sample's own deployment, at another place.
+
+    Raises:
+        DemoError: the sample does not say what is to be replaced.
+    """
+    text = (shipped_rules().parent / "shop.gateway.yaml").read_text(encoding="utf-8")
+    for said, here in (
+        ('"127.0.0.1:8080"', f'"{listen}"'),
+        ("admin: 127.0.0.1:9100", "admin: 127.0.0.1:0"),
+        ("workers: 2", f"workers: {workers}"),
+        ("rules: shop", "rules: rules"),
+        ("state: ../../state", "state: state"),
+    ):
+        if text.count(said) != 1:
+            raise DemoError(f"the sample shop's deployment does not say {said}")
+        text = text.replace(said, here)
+    file = home / "gateway.yaml"
+    file.write_text(text, encoding="utf-8")
+    return file
 
 
 def free_address(preferred: str) -> str:
@@ -137,7 +162,7 @@ async def _hosted(app: web.Application) -> AsyncIterator[str]:
 @asynccontextmanager
 async def _served(command: list[object], log: Path) -> AsyncIterator[str]:
     """`privacy-gateway serve` as a process of its own, until the block ends."""
-    words = [str(word) for word in (*command, "--admin", "127.0.0.1:0", "--json")]
+    words = [str(word) for word in (*command, "--json")]
     with log.open("ab") as sink:
         process = await _start(words, sink)
     try:

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from gateway.cli.demo_scenes import ADA, SHOWN_HEADERS, Call, Scene, Side
-from gateway.cli.demo_stage import Stage
+from gateway.cli.demo_stage import PAGES, Stage
 from gateway.cli.output import printable
 
 _LONGEST = 2000
@@ -110,7 +110,15 @@ def things_to_try(stage: Stage, program: str) -> Text:
     person = json.dumps({"email": "grace@example.org", "name": "Grace", "password": "x", "birth_date": "1906-12-09"})
     doubtful = '{"email": "a@x.example", "email": "b@x.example"}'
     sections = (
-        ("The shop, behind the gateway, in a browser", (f"{stage.gateway}/",)),
+        ("The shop, behind the gateway, in a browser: answer the banner", (f"{stage.gateway}/",)),
+        (
+            "What it asks you, what you decided, what happened to your data",
+            tuple(f"{stage.gateway}{PAGES}{page}" for page in ("", "/history", "/disclosures", "/receipt")),
+        ),
+        (
+            "How often your browser asked the two third parties for something",
+            (f"curl -s {stage.analytics}/hits", f"curl -s {stage.ads}/hits"),
+        ),
         (
             "Everybody's orders, with and without",
             (f"curl -s {stage.gateway}/api/orders", f"curl -s {stage.bare_shop}/api/orders"),

@@ -138,21 +138,30 @@ def test_stays_until_interrupted_and_what_it_says_to_try_works():
     outputs = [done.stdout for done in tried.values()]
     statuses = [output.split()[1] for output in outputs if output.startswith("HTTP/1.1")]
     assert statuses == ["201", "200", "451", "400"]
-    assert "p1." in outputs[0]
-    assert "grace.hopper@example.net" in outputs[1]
-    assert "1906-12-09" not in outputs[3]
+    behind, alone = (done.stdout for line, done in tried.items() if "/api/orders" in line)
+    assert "p1." in behind
+    assert "grace.hopper@example.net" in alone
+    (received,) = (done.stdout for line, done in tried.items() if "/debug/received" in line)
+    assert "grace@example.org" in received
+    assert "1906-12-09" not in received
+    assert outputs[:2] == ["{}", "{}"]  # nobody has opened a page
+    assert f":{port_of(text)}/privacy\n" in text
     assert all(words in text for words in ("without the gateway", "Records it left", "$.birth_date"))
     (verified,) = (done for line, done in tried.items() if "audit verify" in line)
     assert verified.stdout.splitlines()[-1] == "UNANCHORED"  # nothing is wrong, but nobody else has seen its heads
-    port = int(re.search(r"127.0.0.1:(\d+)/api/orders", text)[1])
     with socket.socket() as probe:
-        assert probe.connect_ex(("127.0.0.1", port)) != 0
+        assert probe.connect_ex(("127.0.0.1", port_of(text))) != 0
+
+
+def port_of(text):
+    return int(re.search(r"127.0.0.1:(\d+)/api/orders", text)[1])
 
 
 def things_to_try(text):
     lines = [line.strip() for line in text.partition("What to try")[2].splitlines() if line.startswith("  ")]
+    commands = [line for line in lines if not line.startswith("http") and not line.endswith(".yaml")]
     # A number apiece: the same request before and after the withdrawal is two attempts.
-    return [f"{line} #{number}" for number, line in enumerate(lines) if not line.endswith(("/", ".yaml"))]
+    return [f"{line} #{number}" for number, line in enumerate(commands)]
 
 
 def attempt(line):

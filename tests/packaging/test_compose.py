@@ -3,6 +3,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from gateway.runtime.settings_file import read_settings
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -53,3 +55,19 @@ def test_the_gateway_waits_for_its_keys(compose):
 
     assert services["gateway"]["depends_on"] == {"keys": {"condition": "service_completed_successfully"}}
     assert services["keys"]["volumes"][0] in services["gateway"]["volumes"]
+
+
+def test_the_gateway_is_deployed_as_the_sample_says(compose):
+    text = compose["configs"]["gateway"]["content"]
+    sample = yaml.safe_load((ROOT / "rules/examples/shop.gateway.yaml").read_text())
+    deployed = yaml.safe_load(text)
+
+    settings, diagnostics = read_settings("gateway.yaml", text, Path("/etc/privacy-gateway"))
+
+    assert diagnostics == []
+    assert settings.rules == "/etc/privacy-gateway/rules"
+    elsewhere = {"listeners", "rules", "state"}
+    assert {key: deployed[key] for key in deployed.keys() - elsewhere} == {
+        key: sample[key] for key in sample.keys() - elsewhere
+    }
+    assert compose["services"]["gateway"]["configs"][0]["target"] == compose["services"]["gateway"]["command"][-1]

@@ -226,30 +226,34 @@ def test_the_entry_point_starts(image, command, tmp_path):
 @pytest.mark.slow
 @pytest.mark.timeout(120)
 def test_the_services_of_the_compose_file_work_together(image, tmp_path):
-    services = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]
+    compose = yaml.safe_load((ROOT / "compose.yaml").read_text())
+    services = compose["services"]
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         listen = f"127.0.0.1:{probe.getsockname()[1]}"
     copy_rules(tmp_path / "rules", f"http://{listen}")
     places = {
         "/state": str(tmp_path / "state"),
-        "/etc/privacy-gateway/rules": str(tmp_path / "rules"),
+        "/etc/privacy-gateway": str(tmp_path),
         "127.0.0.1:8000": listen,
         "0.0.0.0:8080": "127.0.0.1:0",
         "127.0.0.1:9100": "127.0.0.1:0",
     }
     environment = {"PATH": f"{image / 'opt' / 'gateway' / 'bin'}:/usr/bin:/bin", "PYTHONUNBUFFERED": "1"}
 
+    def here(text):
+        for written, instead in places.items():
+            text = text.replace(written, instead)
+        return text
+
     def words(name, default):
         service = services[name]
-        text = json.dumps([*service.get("entrypoint", default), *service.get("command", ())])
-        for written, here in places.items():
-            text = text.replace(written, here)
-        return json.loads(text)
+        return json.loads(here(json.dumps([*service.get("entrypoint", default), *service.get("command", ())])))
 
     def start(command):
         return subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True)
 
+    (tmp_path / "gateway.yaml").write_text(here(compose["configs"]["gateway"]["content"]))
     for _ in range(2):
         assert subprocess.run(words("keys", ()), cwd=tmp_path, env=environment, check=False).returncode == 0
     with start([*words("shop", ())]) as shop, start([*words("gateway", ["privacy-gateway"]), "--json"]) as gateway:
@@ -258,6 +262,8 @@ def test_the_services_of_the_compose_file_work_together(image, tmp_path):
             ready = json.loads(gateway.stdout.readline())
             with urllib.request.urlopen(f"{ready['listeners'][0]}/api/orders", timeout=10) as answer:
                 orders = json.load(answer)
+            with urllib.request.urlopen(f"{ready['listeners'][0]}/privacy", timeout=10) as answer:
+                asked = answer.read().decode()
             healthy = health_check(f"{ready['admin']}/healthz")
         finally:
             shop.terminate()
@@ -265,5 +271,6 @@ def test_the_services_of_the_compose_file_work_together(image, tmp_path):
 
     assert ready["workers"] == 2
     assert orders["items"][0]["customer"]["email"].startswith("p1.")
+    assert "See how the shop is used" in asked
     assert healthy == 0
     assert gateway.returncode == 0

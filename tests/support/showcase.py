@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 import urllib.request
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,10 @@ class Showcase:
         self._process.wait(60)
         self._process.stdout.close()
 
+    def url(self, path: str) -> str:
+        """A page of the shop, or of the person's, as a visitor reaches it."""
+        return self.stage["gateway"] + path
+
     def hits(self, party: str) -> dict[str, int]:
         """How often the browser asked the third party for what."""
         return self._ask(self.stage[party] + "/hits")
@@ -49,6 +54,28 @@ class Showcase:
     def _ask(url: str) -> Any:
         with OPENER.open(url, timeout=20) as answer:
             return json.load(answer)
+
+
+class Count:
+    """How often each third party was asked since the last time that this was asked."""
+
+    def __init__(self, showcase: Showcase) -> None:
+        self._showcase = showcase
+        self._before = self._now()
+
+    def news(self) -> dict[str, int]:
+        now = self._now()
+        news = {party: now[party] - self._before[party] for party in now}
+        self._before = now
+        return news
+
+    def _now(self) -> dict[str, int]:
+        return {party: sum(self._showcase.hits(party).values()) for party in ("analytics", "ads")}
+
+
+def trackers(cookies: Iterable[str]) -> set[str]:
+    """Those of the names that exist to recognise somebody: the rules tie them to a purpose that needs consent."""
+    return {name for name in cookies if name.startswith(("_ga", "_ad_id"))}
 
 
 def cookies_of(received: dict[str, Any]) -> dict[str, str]:
