@@ -121,8 +121,7 @@ def _words(language: str, kind: str, names: tuple[str, ...]) -> list[str]:
 
 
 def _period(period: Period) -> PeriodRow:
-    start = period.start.replace("T", " ") + ":00" if period.unit == "hour" else period.start
-    return PeriodRow(start, tuple(period.counts[flow] for flow in FLOWS))
+    return PeriodRow(period.label, tuple(period.counts[flow] for flow in FLOWS))
 
 
 def minute(time: str) -> str:

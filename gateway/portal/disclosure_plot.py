@@ -21,6 +21,8 @@ _SWATCH = Markup(
 )
 _GAP = 0.2
 """The part of a bar's room that stays empty."""
+_WIDEST = 56
+"""Width of a bar where there are few."""
 _SHORTEST = 1.5
 """Height of what is too little to be seen otherwise."""
 
@@ -31,7 +33,7 @@ def plot_svg(periods: Sequence[Period], language: str, *, identifier: str = "plo
         return Markup()
     top = max(1, *(sum(period.counts.values()) for period in periods))
     totals = {flow: sum(period.counts[flow] for period in periods) for flow in FLOWS}
-    described = say(language, "plot.description", first=periods[0].start, last=periods[-1].start, **totals)
+    described = say(language, "plot.description", first=periods[0].label, last=periods[-1].label, **totals)
     return Markup(
         '<svg class="plot" viewBox="0 0 {width} {height}" role="img" aria-labelledby="{id}-title {id}-description">'
         '<title id="{id}-title">{title}</title><desc id="{id}-description">{described}</desc>'
@@ -63,7 +65,7 @@ def _axes(periods: Sequence[Period], top: int) -> Iterator[Markup]:
     for place, anchor, x in ((0, "start", _LEFT), (last // 2, "middle", (_LEFT + right) // 2), (last, "end", right)):
         if anchor == "start" or place > 0:
             yield Markup('<text class="plot-label" x="{}" y="{}" text-anchor="{}">{}</text>').format(
-                x, HEIGHT - 10, anchor, periods[place].start
+                x, HEIGHT - 10, anchor, periods[place].label
             )
 
 
@@ -71,10 +73,11 @@ def _bars(periods: Sequence[Period], top: int) -> Iterator[Markup]:
     room = (WIDTH - _LEFT - _RIGHT) / len(periods)
     scale = (HEIGHT - _TOP - _BOTTOM) / top
     for place, period in enumerate(periods):
-        x, y = _LEFT + room * (place + _GAP / 2), float(HEIGHT - _BOTTOM)
+        width = min(room * (1 - _GAP), _WIDEST)
+        x, y = _LEFT + room * (place + 0.5) - width / 2, float(HEIGHT - _BOTTOM)
         for flow in FLOWS:
             if not period.counts[flow]:
                 continue
             height = max(period.counts[flow] * scale, _SHORTEST)
             y -= height
-            yield _BAR.format(flow, x, y, room * (1 - _GAP), height)
+            yield _BAR.format(flow, x, y, width, height)

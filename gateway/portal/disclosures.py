@@ -15,6 +15,7 @@ import msgspec
 
 from gateway.model.words import Kind, Mode, Role
 from gateway.portal.periods import Period, periods_of
+from gateway.runtime.own_access import OWN
 from gateway.runtime.record_reader import Found, RecordReader
 
 SUBJECT = "@subject"
@@ -51,6 +52,7 @@ class Use(msgspec.Struct, frozen=True):
 class Disclosures(msgspec.Struct, frozen=True):
     """All of it. `as_of` and `complete` are as `Found` says; times are as records write them.
 
+    Looks at one's own records are among the uses, and not in the periods, where they would soon be the most.
     `unlisted` counts values that no rule lists and that passed, `refused` messages that did not pass as a whole.
     """
 
@@ -96,7 +98,8 @@ def summarise(
                 continue
             key = (field.recipient, field.purpose)
             tallies.setdefault(key, _Tally()).add(field, entry.leaf)
-            flows.append((field.time, field.flow, field.count))
+            if not field.address.startswith(OWN):
+                flows.append((field.time, field.flow, field.count))
     uses = [tally.use(*key, roles) for key, tally in tallies.items()]
     return Disclosures(
         uses=tuple(sorted(uses, key=lambda use: (not use.passed, use.recipient, use.purpose))),

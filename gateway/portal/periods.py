@@ -21,6 +21,11 @@ class Period(msgspec.Struct, frozen=True):
     unit: str
     counts: dict[str, int]
 
+    @property
+    def label(self) -> str:
+        """The start as a person reads it: a day, or an hour of one."""
+        return self.start.replace("T", " ") + ":00" if self.unit == "hour" else self.start
+
 
 def periods_of(flows: Iterable[tuple[str, str, int]]) -> tuple[Period, ...]:
     """Time (as records write it), flow and count of each value, summed up; periods without any are among them.

@@ -6,6 +6,8 @@ from gateway.runtime.gateway import Gateway
 
 RIGHTS = "rights"
 """The purpose of such a disclosure, which the law itself sets (GDPR Art. 15 and 20)."""
+OWN = "own:"
+"""How the address of what is shown begins."""
 _CLASS = "user.privacy_preferences"
 
 
@@ -24,7 +26,7 @@ async def record_access(
         return
     field = {
         "action": "keep",
-        "address": f"own:{what}",
+        "address": OWN + what,
         "basis": Basis.LEGAL_OBLIGATION,
         "class": _CLASS,
         "count": count,

@@ -157,6 +157,14 @@ def test_flows_make_the_plot():
     assert period.counts == {"collected": 1, "disclosed": 2, "returned": 1, "withheld": 1}
 
 
+def test_looks_at_ones_own_records_are_told_and_not_drawn():
+    own = EMAIL | {"address": "own:records", "class": "user.privacy_preferences", "purpose": "rights", "count": 99}
+    shown = view(record(own, kind="disclose", recipient="subject", direction="response"), record(EMAIL))
+
+    assert [(use.recipient, use.purpose) for use in shown.uses] == [(SUBJECT, "rights"), ("shop", "service")]
+    assert shown.periods[0].counts == {"collected": 1, "disclosed": 0, "returned": 0, "withheld": 0}
+
+
 def test_other_kinds_than_traffic_are_passed_over():
     shown = view({"kind": "consent", "purpose": "ads", "subject": ANN}, {"kind": "open"})
 

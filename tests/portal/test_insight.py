@@ -11,9 +11,10 @@ from people import handle_of
 from receipts import WHERE, S, policy
 
 from gateway.audit.verify_note import VerifierKey
+from gateway.engine.record import bare_entry
 from gateway.model.errors import StoreDown
 from gateway.model.limits import DEFAULT_LIMITS
-from gateway.model.words import Assurance
+from gateway.model.words import Assurance, Kind
 from gateway.portal.insight import FORMS, SPANS, Insight
 from gateway.portal.insight_texts import LANGUAGES
 from gateway.portal.receipt_check import check_receipt
@@ -64,6 +65,16 @@ async def decide(gateway, subject, *choices):
         await gateway.services.decisions.decide(subject, choice, method="portal", assurance=Assurance.LOW)
 
 
+async def collected(gateway, subject):
+    """A record of traffic, as that of a request is."""
+    field = {"action": "keep", "address": "$.email", "basis": "contract", "class": "user.contact.email", "count": 1,
+             "purpose": "service", "reason": "listed"}  # fmt: skip
+    moment = gateway.moments.now(gateway.moments.request_id())
+    await gateway.services.ledger.commit(
+        *bare_entry(moment, kind=Kind.COLLECT, subject=subject, recipient="shop", direction="request", fields=[field])
+    )
+
+
 async def looks(state, subject):
     reader = RecordReader(state)
     found = await reader.find([subject])
@@ -105,7 +116,7 @@ async def test_spans_are_those_that_the_page_offers(insight, ann, days, current)
 @pytest.mark.parametrize("language", LANGUAGES)
 async def test_the_templates_take_what_is_given(gateway, insight, ann, language):
     await decide(gateway, ann, ("ads", S.GIVEN))
-    await disclosures(insight, ann)
+    await collected(gateway, ann)
     page = await insight.receipt_page([ann], language=language, link=lambda name: f"/p/{name}")
     shown = TEMPLATES.get_template("disclosures.html").render(await disclosures(insight, ann, language=language))
     offered = TEMPLATES.get_template("receipt.html").render(page)
