@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 from chromium import violations
+from playwright.sync_api import expect
 
 LANGUAGES = ("en", "de", "zh")
-PAGES = ("", "/history", "/banner?back=/")
+PAGES = ("", "/history", "/disclosures", "/receipt", "/banner?back=/")
 LOOKS = {
     "light": {"color_scheme": "light", "viewport": {"width": 1280, "height": 900}},
     "dark": {"color_scheme": "dark", "viewport": {"width": 1280, "height": 900}},
@@ -101,14 +102,12 @@ def test_the_keyboard_alone_is_enough(showcase, visitor):
     assert group.get_by_role("radio", name="Yes").is_checked()
     tab_to(page, "Save my choice")
     page.keyboard.press("Enter")
-    page.wait_for_load_state("networkidle")
 
-    assert page.get_by_role("status").inner_text() == "Saved. It counts from now on."
+    expect(page.get_by_role("status")).to_have_text("Saved. It counts from now on.")
     assert group.get_by_role("radio", name="Yes").is_checked()
     tab_to(page, "Withdraw everything")
     page.keyboard.press("Enter")
-    page.wait_for_load_state("networkidle")
-    assert "Everything is withdrawn" in page.get_by_role("status").inner_text()
+    expect(page.get_by_role("status")).to_contain_text("Everything is withdrawn")
 
 
 def test_what_has_the_keyboard_shows(showcase, visitor, decided):

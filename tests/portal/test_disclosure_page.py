@@ -168,7 +168,7 @@ def test_the_table_has_the_same_numbers_and_leaves_empty_periods_out():
     assert "2026-11-23 15:00 0 0 9000 1" in page
 
 
-@pytest.mark.parametrize("count", [1, 2, 3, 62])
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 62])
 def test_the_axis_names_first_middle_and_last(count):
     periods = periods_of((f"2026-{1 + n // 28:02}-{1 + n % 28:02}T00:00:00.0Z", "collected", 1) for n in range(count))
     labels = re.findall(r'y="270" text-anchor="(\w+)">([^<]*)<', str(plot_svg(periods, "en")))
