@@ -1,7 +1,9 @@
 """P4 under load: once a withdrawal has returned, no worker lets go of another byte, and no record says that one did."""
 
+import json
 import os
 import random
+import re
 import time
 from bisect import bisect
 from contextlib import contextmanager
@@ -12,7 +14,7 @@ from tempfile import TemporaryDirectory
 import pytest
 from load import Load
 from people import handle_of
-from processes import GatewayProcess, request
+from processes import Client, GatewayProcess, request
 from rulebook import rules
 
 from gateway.audit.reading import newest_first, slots_of
@@ -28,14 +30,53 @@ routes:
   - name: profile
     match: {method: POST, path: /profile}
     to: shop
-    subject: {field: $.email}
+    subject: identity
     request:
       fields:
         $.email: {is: contact.email, for: service}
         $.born: {is: demographic.date_of_birth, for: ads, otherwise: drop}
     response: {rest: pass}
 """
-ASK = request("POST", "/profile", b'{"email":"ann@example.com","born":"1990-01-02"}', "Content-Type: application/json")
+SETTINGS = f"""
+version: 1
+listeners: [{{address: "127.0.0.1:0"}}]
+admin: 127.0.0.1:0
+rules: rules
+state: state
+workers: {WORKERS}
+identity: {{visitor: {{days: 1}}}}
+portal: {{rate: {{person: 100000, peer: 100000}}}}
+"""
+PROFILE = b'{"email":"ann@example.com","born":"1990-01-02"}'
+API = "/privacy/api/consent"
+JSON = "Content-Type: application/json"
+
+
+class PortalGateway(GatewayProcess):
+    def __init__(self, directory, rules_text):
+        super().__init__(directory, rules_text)
+        file = directory / "gateway.yaml"
+        file.write_text(SETTINGS)
+        self._arguments = ["serve", "--json", "-c", file]
+
+
+class Visitor:
+    """Somebody with a browser of their own, who decides in an application's banner, on whichever worker."""
+
+    def __init__(self, gateway):
+        self._port = gateway.port
+        client = Client(gateway.port)
+        head = client.send(request("GET", "/privacy"))[1]
+        client.close()
+        self.cookie = "Cookie: " + re.search(rb"Set-Cookie: ([^;]+)", head)[1].decode()
+        self.handle = handle_of(gateway.state, "visitor:" + self.cookie.partition("=")[2].partition(".")[0])
+
+    def withdraw(self):
+        client = Client(self._port)
+        body = b'{"withdraw":"all"}'
+        status, _, said = client.send(request("POST", API, body, JSON, self.cookie, "Sec-Fetch-Site: same-origin"))
+        client.close()
+        assert (status, json.loads(said)["changed"]) == (200, True)
 
 
 @contextmanager
@@ -76,17 +117,20 @@ def within(moments, spans):
 def test_p4_nothing_leaves_or_is_recorded_after_a_withdrawal_two_hundred_times(tmp_path):
     chance = random.Random(4)
     given, withdrawn = [], []
-    with fast_disk(tmp_path) as home, Load(ASK, marker=b"1990", connections=CONNECTIONS) as load:
-        with GatewayProcess(home, rules(ROUTES, load.url), workers=WORKERS) as gateway:
+    with fast_disk(tmp_path) as home, Load(marker=b"1990", connections=CONNECTIONS) as load:
+        with PortalGateway(home, rules(ROUTES, load.url)) as gateway:
             store = SqliteConsentStore(gateway.state / "consent.sqlite")
-            person = handle_of(gateway.state, "ann@example.com")
-            load.begin(gateway.port)
-            for _ in range(ROUNDS):
+            visitor = Visitor(gateway)
+            load.begin(gateway.port, request("POST", "/profile", PROFILE, JSON, visitor.cookie))
+            for turn in range(ROUNDS):
                 begun = time.time_ns()
-                decide(store, person, ConsentStatus.GIVEN)
+                decide(store, visitor.handle, ConsentStatus.GIVEN)
                 time.sleep(chance.uniform(0.02, 0.06))
                 given.append((begun, time.time_ns()))
-                decide(store, person, ConsentStatus.WITHDRAWN)
+                if turn % 2:
+                    visitor.withdraw()
+                else:
+                    decide(store, visitor.handle, ConsentStatus.WITHDRAWN)
                 committed = time.time_ns()
                 time.sleep(0.03)
                 withdrawn.append((committed, time.time_ns()))

@@ -3,9 +3,9 @@
 The upstream notes when the kernel took in the bytes of each request (SO_TIMESTAMPNS): over loopback that is within the
 sender's own system call, so it says when the gateway let go of them, however late this process gets to read them.
 
-    with Load(ask, marker=b"1990", connections=32) as load:
+    with Load(marker=b"1990", connections=32) as load:
         ... start a gateway before load.url ...
-        load.begin(port)
+        load.begin(port, request)
         seen = load.end()
 """
 
@@ -33,8 +33,8 @@ class Seen(msgspec.Struct):
 
 
 class Load:
-    def __init__(self, ask: bytes, *, marker: bytes, connections: int) -> None:
-        self._words = [sys.executable, str(Path(__file__)), ask.hex(), marker.hex(), str(connections)]
+    def __init__(self, *, marker: bytes, connections: int) -> None:
+        self._words = [sys.executable, str(Path(__file__)), marker.hex(), str(connections)]
         self.url = ""
 
     def __enter__(self):
@@ -49,8 +49,8 @@ class Load:
         self._process.stdin.close()
         self._process.stdout.close()
 
-    def begin(self, port: int) -> None:
-        print(port, file=self._process.stdin, flush=True)
+    def begin(self, port: int, ask: bytes) -> None:
+        print(port, ask.hex(), file=self._process.stdin, flush=True)
 
     def end(self) -> Seen:
         """Stop asking, and tell what came in. May be called once."""
@@ -121,8 +121,8 @@ class _Asking(_Peer):
 
 
 class _Loop:
-    def __init__(self, ask: bytes, marker: bytes, connections: int) -> None:
-        self.ask = ask
+    def __init__(self, marker: bytes, connections: int) -> None:
+        self.ask = b""
         self.marker = marker
         self.connections = connections
         self.marked: list[int] = []
@@ -155,14 +155,14 @@ class _Loop:
         _Served(self.listener.accept()[0], self)
 
     def _told(self) -> None:
-        line = sys.stdin.readline().strip()
-        if not line:
+        words = sys.stdin.readline().split()
+        if not words:
             self.stopped = True
             return
-        self.gateway = int(line)
+        self.gateway, self.ask = int(words[0]), bytes.fromhex(words[1])
         for _ in range(self.connections):
             self.connect()
 
 
 if __name__ == "__main__":
-    _Loop(bytes.fromhex(sys.argv[1]), bytes.fromhex(sys.argv[2]), int(sys.argv[3])).run()
+    _Loop(bytes.fromhex(sys.argv[1]), int(sys.argv[2])).run()
