@@ -4,7 +4,9 @@ import pytest
 from messages import ask
 from portal_port import Page, Reader, portal_port
 
+from gateway.model.identity import IdentitySource
 from gateway.portal.portal import BODY_LIMIT
+from gateway.portal.visits import _ASSURANCE
 from gateway.runtime.settings_portal import PortalSettings, Rate
 
 
@@ -145,3 +147,7 @@ async def test_a_body_over_the_limit_is_refused():
         await reader.get()
         answer = await reader.post("/privacy/choices", b"x" * (BODY_LIMIT + 1))
         assert (answer.status, answer.code) == (413, "over_size")
+
+
+def test_every_source_of_identity_has_its_assurance():
+    assert set(_ASSURANCE) == set(IdentitySource)
