@@ -28,7 +28,7 @@ def fields_of_answer(plans: Plans, plan: Plan, headers: HeaderPairs, record: byt
         headers,
         plan.tag if plans.reads_body else b"",
         personal=plans.varies_by_person,
-        varies_by_signal=plans.varies_by_signal,
+        vary=plans.vary,
         record=record,
     )
 

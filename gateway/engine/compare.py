@@ -6,10 +6,10 @@ from itertools import product
 import msgspec
 
 from gateway.model.action import action_name
-from gateway.model.facts import UNKNOWN_SUBJECT, Consent, Facts, SubjectState
+from gateway.model.facts import NOTHING_DENIED, Consent, Facts, SubjectState
 from gateway.model.words import STANDINGS, ConsentScope, ConsentStatus, Direction, Part
-from gateway.policy.decide import Verdict, recipient_of, standing, verdict
-from gateway.policy.policy import FieldRule, Policy, Recipient, Route
+from gateway.policy.decide import Verdict, recipient_of, standing, verdict, with_parents
+from gateway.policy.policy import FieldRule, Policy, Purpose, Recipient, Route
 
 _ANY_RECIPIENT = "*"
 _PERSON = "s1.AAAAAAAAAAAAAAAAAAAAAA"
@@ -78,7 +78,7 @@ def _section_changes(
         if any(_asks_for_recipient(policy, name) for policy in (old, new) for name in purposes):
             names = (recipient_of(old, before, direction).name, recipient_of(new, after, direction).name)
             scopes |= {name: f" for {name} alone" for name in names}
-        known = list(_all_facts(purposes, scopes, now))
+        known = list(_all_facts(purposes, scopes, _signals_of(purposes, old, new), now))
         for facts, text in known:
             was = _verdict_text(old, before, direction, old_rules.get(address), facts)
             now_is = _verdict_text(new, after, direction, new_rules.get(address), facts)
@@ -94,18 +94,46 @@ def _asks_for_recipient(policy: Policy, purpose: str) -> bool:
     return declared is not None and declared.consent_scope is ConsentScope.RECIPIENT
 
 
-def _all_facts(purposes: Iterable[str], scopes: Mapping[str, str], now: float) -> Iterable[tuple[Facts, str]]:
+def _signals_of(purposes: Iterable[str], *policies: Policy) -> list[tuple[Facts, str]]:
+    """No signal, and each one that a policy reads, with its name."""
+    signals = [policy.signals for policy in policies]
+    found = [(Facts(now=0.0), ""), (Facts(now=0.0, gpc=True), ", Sec-GPC")]
+    if any(each.dnt for each in signals):
+        found.append((Facts(now=0.0, dnt=True), ", DNT"))
+    if any(each.gpp for each in signals):
+        found.append((Facts(now=0.0, opted_out=True), ", opted out by GPP"))
+    if any(each.tcf or each.gpp for each in signals):
+        denied = frozenset((name, _ANY_RECIPIENT) for name in purposes)
+        found.append((Facts(now=0.0, denied=denied), ", TC string without consent"))
+    return found
+
+
+def _all_facts(
+    purposes: Iterable[str], scopes: Mapping[str, str], signals: Iterable[tuple[Facts, str]], now: float
+) -> Iterable[tuple[Facts, str]]:
     """Each state of consent and signal, and its name; `scopes` are the recipients that a consent may be for."""
-    for status, gpc in product(_STANDINGS, (False, True)):
-        signal = ", Sec-GPC" if gpc else ""
+    for status, (said, signal) in product(_STANDINGS, signals):
         if status is None:
-            yield Facts(now=now, gpc=gpc), "no person" + signal
+            yield msgspec.structs.replace(said, now=now), "no person" + signal
         elif status is ConsentStatus.UNKNOWN:
-            yield Facts(now=now, subject=_PERSON, state=UNKNOWN_SUBJECT, gpc=gpc), f"consent {status}{signal}"
+            yield msgspec.structs.replace(said, now=now, subject=_PERSON), f"consent {status}{signal}"
         else:
             for scope, named in scopes.items():
                 state = SubjectState({(name, scope): Consent(name, scope, status, "") for name in purposes})
-                yield Facts(now=now, subject=_PERSON, state=state, gpc=gpc), f"consent {status}{named}{signal}"
+                facts = msgspec.structs.replace(said, now=now, subject=_PERSON, state=state)
+                yield facts, f"consent {status}{named}{signal}"
+
+
+def _as_read(policy: Policy, purpose: Purpose, facts: Facts) -> Facts:
+    """The facts without the signals that this policy does not read."""
+    signals = policy.signals
+    maps = any(name in policy.purposes and policy.purposes[name].tcf for name in with_parents(purpose.name))
+    return msgspec.structs.replace(
+        facts,
+        dnt=facts.dnt and signals.dnt,
+        opted_out=facts.opted_out and signals.gpp is not None,
+        denied=facts.denied if maps and (signals.tcf or signals.gpp) else NOTHING_DENIED,
+    )
 
 
 def _verdict_text(policy: Policy, route: Route, direction: Direction, rule: FieldRule | None, facts: Facts) -> str:
@@ -113,7 +141,9 @@ def _verdict_text(policy: Policy, route: Route, direction: Direction, rule: Fiel
         return "not listed"
     recipient: Recipient = recipient_of(policy, route, direction)
     purpose = policy.purposes[rule.purpose]
-    found: Verdict = verdict(rule, recipient, purpose, standing(purpose, recipient.name, facts))
+    found: Verdict = verdict(
+        rule, recipient, purpose, standing(purpose, recipient.name, _as_read(policy, purpose, facts))
+    )
     return f"{_action_text(found)} ({found.reason}) for {rule.purpose} as {rule.data_class}"
 
 

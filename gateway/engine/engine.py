@@ -8,6 +8,7 @@ from gateway.engine.exchange import Exchange, Way
 from gateway.engine.plan import Plans
 from gateway.engine.record import Entry, Moment, bare_entry, encode
 from gateway.engine.refusals import refusal
+from gateway.engine.signals import SignalReader
 from gateway.engine.treatment import treatment_key, treatment_of
 from gateway.model.errors import Fault, Source, Unreadable
 from gateway.model.limits import Limits
@@ -28,6 +29,7 @@ class Engine:
         self.policy = policy
         self.limits = limits
         self.portal = portal
+        self.signals = SignalReader(policy)
         self._keys = keys
         self._suffix = suffix_of(policy.digest)
         self._treated: dict[Hashable, tuple[Plans, Plans]] = {}
@@ -72,8 +74,8 @@ class Engine:
         if plans is None:
             alike = treatment_of(route)
             plans = self._treated[key] = (
-                Plans(self.policy, alike, Direction.REQUEST, self._keys),
-                Plans(self.policy, alike, Direction.RESPONSE, self._keys),
+                Plans(self.policy, alike, Direction.REQUEST, self._keys, self.signals),
+                Plans(self.policy, alike, Direction.RESPONSE, self._keys, self.signals),
             )
         way = self._ways[route.number] = Way(self, encode(route.name), *plans, portal=self.portal)
         return way

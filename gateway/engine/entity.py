@@ -77,7 +77,7 @@ _CHANGED = _DIGESTS | {b"content-length"}
 
 
 def response_fields(
-    headers: HeaderPairs, suffix: bytes, *, personal: bool, varies_by_signal: bool, record: bytes = b""
+    headers: HeaderPairs, suffix: bytes, *, personal: bool, vary: tuple[bytes, ...], record: bytes = b""
 ) -> HeaderPairs:
     """The fields of a response on an enforced route, whether or not this one was changed.
 
@@ -86,14 +86,14 @@ def response_fields(
         suffix: see `suffix_of`; empty where no rule reads the body, whose validators then hold.
         personal: the answer depends on the person, so that no shared cache may keep it
             (RFC 9111 section 5.2.2.7).
-        varies_by_signal: the answer depends on Sec-GPC.
+        vary: the request fields with signals on which the answer depends (RFC 9110 section 12.5.5).
         record: the id of the record that this answer leaves, if it leaves one.
     """
     kept = _rewritten(headers, suffix) if suffix else [pair for pair in headers if pair[0].lower() not in _OURS]
     if personal:
         kept = _private_to_the_caller(kept)
-    if varies_by_signal:
-        kept.append((b"Vary", b"Sec-GPC"))
+    if vary:
+        kept = _varying(kept, vary)
     if record:
         kept.append((RECORD_FIELD, record))
     return tuple(kept)
@@ -138,6 +138,24 @@ def _private_to_the_caller(headers: list[tuple[bytes, bytes]]) -> list[tuple[byt
         directives = [b"private", *(each for each in directives if each and not _SHARED_CACHE.match(each))]
     kept.append((b"Cache-Control", b", ".join(directives)))
     return kept
+
+
+def _varying(headers: list[tuple[bytes, bytes]], names: tuple[bytes, ...]) -> list[tuple[bytes, bytes]]:
+    """Vary with these names too, in the last line that there is; `*` already says more than any name."""
+    lines = [place for place, pair in enumerate(headers) if len(pair[0]) == _VARY and pair[0].lower() == b"vary"]
+    known = {member.strip().lower() for place in lines for member in headers[place][1].split(b",")}
+    missing = [] if b"*" in known else [name for name in names if name.lower() not in known]
+    if not missing:
+        return headers
+    if not lines:
+        return [*headers, (b"Vary", b", ".join(missing))]
+    place = lines[-1]
+    name, value = headers[place]
+    merged = b", ".join([value, *missing] if value.strip() else missing)
+    return [*headers[:place], (name, merged), *headers[place + 1 :]]
+
+
+_VARY = len(b"vary")
 
 
 def signals_gpc(headers: HeaderPairs) -> bool:

@@ -19,7 +19,6 @@ from gateway.engine.answer_fields import answer_fields, fields_of_answer
 from gateway.engine.entity import (
     request_changed,
     request_fields,
-    signals_gpc,
 )
 from gateway.engine.items import ITEMS, may_flow, takes_items
 from gateway.engine.plan import BODY_PLACES, Decision, Plan, Plans
@@ -35,6 +34,7 @@ from gateway.engine.record import Counts, Entry, Moment
 from gateway.engine.refusals import refusal
 from gateway.engine.rewrite import Content, RewrittenHeaders, rewrite, rewrite_headers
 from gateway.engine.sign_in import names_person_in_body
+from gateway.engine.signals import with_signals
 from gateway.engine.step import Refuse, Send, Step
 from gateway.model.errors import Unreadable
 from gateway.model.facts import Facts
@@ -328,10 +328,14 @@ class Exchange:
         return b""
 
     def _with_signals(self, facts: Facts) -> Facts:
-        varies = self.request_plans.varies_by_signal or self.response_plans.varies_by_signal
-        if not varies or not signals_gpc(self.head.headers):
-            return facts
-        return msgspec.structs.replace(facts, gpc=True)
+        signals = self.request_plans.signals
+        return facts if signals is None else with_signals(facts, signals.read(self.head))
+
+    @property
+    def unreadable_signals(self) -> tuple[str, ...]:
+        """The kinds of strings that this request carries and nobody can read."""
+        signals = self.request_plans.signals
+        return () if signals is None else signals.read(self.head).unreadable
 
     def _observe(self, decision: Decision, target: bytes, headers: HeaderPairs, status: int = 0) -> Send:
         """Run the plan for its counts only; what came in is what goes on."""

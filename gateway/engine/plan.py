@@ -14,6 +14,7 @@ from gateway.crypto.keyring import KeyRing
 from gateway.documents.edit import FieldEdit, PartEdit
 from gateway.engine.entity import suffix_of
 from gateway.engine.record import Counts, RecordTemplate
+from gateway.engine.signals import SignalReader
 from gateway.model.action import Block, Drop, action_name
 from gateway.model.address import Place
 from gateway.model.facts import Facts
@@ -89,10 +90,13 @@ class Decision(msgspec.Struct, frozen=True):
 class Plans:
     """The memo of plans for one direction of routes that are treated alike (see `treatment.py`).
 
-    `constant` is the decision that no fact can change.
+    `constant` is the decision that no fact can change. `signals` reads what the client carries, None where
+    none of it matters either way; `vary` are the request fields on which either way depends.
     """
 
-    def __init__(self, policy: Policy, route: Route, direction: Direction, keys: KeyRing) -> None:
+    def __init__(
+        self, policy: Policy, route: Route, direction: Direction, keys: KeyRing, signals: SignalReader
+    ) -> None:
         self.policy = policy
         self.route = route
         self.direction = direction
@@ -103,7 +107,10 @@ class Plans:
         purposes = [policy.purposes[rule.purpose] for rule in section.fields]
         self.asks_consent = any(purpose.basis.needs_consent for purpose in purposes)
         self.varies_by_person = route.names_person and bool(purposes)
-        self.varies_by_signal = any(purpose.sale_or_share for purpose in purposes)
+        self.varies_by_signal = signals.matters(purposes)
+        either_way = [policy.purposes[rule.purpose] for each in Direction for rule in route.section(each).fields]
+        self.signals = signals if signals.matters(either_way) else None
+        self.vary = signals.varies_by(either_way)
         self.reads_body = section.rest_of(Part.BODY) is not Rest.PASS or any(
             rule.address.place in BODY_PLACES for rule in section.fields
         )

@@ -47,6 +47,7 @@ _ERRORS = {
     "PG213": "an enforced route does not say what becomes of responses",
     "PG214": "a posture does not allow this choice",
     "PG215": "this part does not exist in this direction",
+    "PG219": "the signal of a person's wish always passes, so it cannot be a field",
     "PG230": "a route signs somebody in, and does not say whom",
     "PG231": "a route signs people in and out at once",
     "PG301": "a purpose needs consent, but the route does not say who the subject is",
@@ -56,6 +57,7 @@ _ERRORS = {
     "PG307": "the address of a subject must select one value",
     "PG401": "no request can reach the route",
     "PG403": "the regular expression cannot match any path segment",
+    "PG440": "a TC string speaks of consent, but the purpose rests on another basis",
     "PG408": "legitimate interest is no legal basis in this jurisdiction",
 }
 _WARNINGS = {
@@ -73,6 +75,7 @@ _WARNINGS = {
     "PG410": "a processor without a contract",
     "PG411": "no file names the controller, so a refusal cannot tell a person whom to ask",
     "PG412": "a scope of consent for a purpose that rests on another basis",
+    "PG441": "no file says where TC strings are read, so what is said about them never counts",
     "PG430": "a sign-in that failed may look like one that did not",
 }
 

@@ -1,8 +1,9 @@
 """Decide: one listed field, one recipient, the facts -> a verdict. Pure and total.
 
-The order is fixed (DESIGN section 6): restriction > withdrawal or refusal > objection > GPC >
-consent for this recipient > consent for any recipient > declared non-consent basis > deny.
-Under `consent_scope: recipient` consent for any recipient counts for none.
+The order is fixed (DESIGN section 6): restriction > withdrawal or refusal > objection (of the person,
+by DNT, by a GPP opt-out) > GPC > consent for this recipient > consent for any recipient > declared
+non-consent basis > deny. A TC string is asked last, where all else lets pass a purpose that needs
+consent: it can only narrow. Under `consent_scope: recipient` consent for any recipient counts for none.
 A denial of a parent purpose counts for its children; a grant never does.
 """
 
@@ -56,21 +57,43 @@ def standing(purpose: Purpose, recipient: str, facts: Facts) -> Standing:
             for consent in concerning:
                 if consent.status is status:
                     return Standing(reason, consent.event)
-    if facts.gpc and purpose.sale_or_share:
-        return Standing(Reason.GPC)
+    signalled = _signalled(purpose, facts)
+    if signalled is not None:
+        return Standing(signalled)
     if not purpose.basis.needs_consent:
         return Standing(Reason.LISTED)
     if facts.subject is None:
         return Standing(Reason.UNRESOLVED_SUBJECT)
-    return _consented(purpose, recipient, facts)
+    found = _consented(purpose, recipient, facts)
+    if facts.denied and found.allows and not facts.denied.isdisjoint(_keys(with_parents(purpose.name), recipient)):
+        return Standing(Reason.NO_CONSENT)
+    return found
 
 
-def _concerning(purpose: str, recipient: str, consents: Mapping[tuple[str, str], Consent]) -> list[Consent]:
-    names = [ANY, purpose]
+def _signalled(purpose: Purpose, facts: Facts) -> Reason | None:
+    """Why a signal ends the purpose: an objection by opting out or DNT, or Global Privacy Control."""
+    if facts.opted_out and purpose.sale_or_share:
+        return Reason.OBJECTED
+    if facts.dnt and purpose.basis is Basis.LEGITIMATE_INTEREST:
+        return Reason.OBJECTED
+    return Reason.GPC if facts.gpc and purpose.sale_or_share else None
+
+
+def with_parents(purpose: str) -> list[str]:
+    """A purpose and those that it is a part of, itself first."""
+    names = [purpose]
     while "." in purpose:
         purpose = purpose.rpartition(".")[0]
         names.append(purpose)
-    keys = [(name, scope) for name in names for scope in (recipient, ANY)]
+    return names
+
+
+def _keys(names: list[str], recipient: str) -> list[tuple[str, str]]:
+    return [(name, scope) for name in names for scope in (recipient, ANY)]
+
+
+def _concerning(purpose: str, recipient: str, consents: Mapping[tuple[str, str], Consent]) -> list[Consent]:
+    keys = _keys([ANY, *with_parents(purpose)], recipient)
     return [consents[key] for key in keys if key in consents]
 
 

@@ -76,6 +76,9 @@ def read_purposes(reader: Reader, node: Node, into: Declarations) -> None:
         description = _read(keys, "description", lambda found: read_text(reader, found, "'description'"))
         sale = _read(keys, "sale_or_share", lambda found: reader.flag(found, "'sale_or_share'"))
         scope = _read(keys, "consent_scope", lambda found: reader.word(found, ConsentScope, "consent_scope"))
+        tcf = _read(keys, "tcf", lambda found: _read_tcf(reader, found))
+        if "tcf" in keys:
+            into.places["tcf", key.text] = place_of(keys["tcf"])
         if "consent_scope" in keys:
             into.places["consent_scope", key.text] = place_of(keys["consent_scope"])
         # A purpose whose basis cannot be read stays known, so that its uses are not called undeclared.
@@ -86,7 +89,13 @@ def read_purposes(reader: Reader, node: Node, into: Declarations) -> None:
             sale or False,
             scope or ConsentScope.ANY,
             description or NO_TEXT,
+            tcf or (),
         )
+
+
+def _read_tcf(reader: Reader, node: Node) -> tuple[int, ...]:
+    found = [reader.whole(each, "a purpose of the TCF", schema.TCF_PURPOSES) for each in reader.scalars(node, "'tcf'")]
+    return tuple(dict.fromkeys(number for number in found if number is not None))
 
 
 def read_recipients(reader: Reader, node: Node, into: Declarations) -> None:
@@ -104,7 +113,10 @@ def read_recipients(reader: Reader, node: Node, into: Declarations) -> None:
             may_receive=_read(keys, "may_receive", lambda found: _read_may_receive(reader, found, into)),
             title=_read(keys, "title", lambda found: read_text(reader, found, "'title'")) or NO_TEXT,
             contact=contact or "",
+            tcf_vendor=_read(keys, "tcf_vendor", lambda found: reader.whole(found, "'tcf_vendor'", schema.TCF_VENDORS)),
         )
+        if "tcf_vendor" in keys:
+            into.places["tcf_vendor", key.text] = place_of(keys["tcf_vendor"])
         if "upstream" in keys:
             into.places["upstream", key.text] = place_of(keys["upstream"])
         if "contract" in keys:

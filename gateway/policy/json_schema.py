@@ -23,6 +23,8 @@ def rule_schema() -> dict[str, Any]:
         {"required": ["response"]},
         {"required": ["mode"], "properties": {"mode": {"const": "observe"}}},
     ]
+    for name in ("tcf", "gpp"):
+        shapes[name]["anyOf"] = [{"required": ["cookie"]}, {"required": ["query"]}]
     shapes["field"]["description"] = "What the value is, why it passes, and what is done to it."
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",

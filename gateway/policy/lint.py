@@ -8,6 +8,7 @@ from gateway.policy.declarations import Declarations
 from gateway.policy.lint_fields import lint_fields
 from gateway.policy.lint_items import lint_items
 from gateway.policy.lint_routes import lint_routes
+from gateway.policy.lint_signals import lint_signals
 from gateway.policy.policy import CALLER, Place, Purpose
 from gateway.policy.report import Report
 from gateway.policy.routes import DraftRoute
@@ -30,6 +31,7 @@ def lint(drafts: Sequence[DraftRoute], known: Declarations, today: date, report:
         lint_session(draft.session, by_field=by_field, report=report)
     lint_routes(drafts, report)
     _lint_bases(known, report)
+    lint_signals(known, report)
     _lint_contracts(known, today, report)
     if not report.broken:
         _lint_unused(drafts, known, report)

@@ -31,7 +31,10 @@ class Place(msgspec.Struct, frozen=True):
 
 
 class Purpose(msgspec.Struct, frozen=True):
-    """`consent_scope` says whether consent for any recipient counts, or only one for the very recipient."""
+    """`consent_scope` says whether consent for any recipient counts, or only one for the very recipient.
+
+    `tcf` are the purposes of the TCF that it comes down to.
+    """
 
     name: str
     basis: Basis
@@ -39,6 +42,7 @@ class Purpose(msgspec.Struct, frozen=True):
     sale_or_share: bool = False
     consent_scope: ConsentScope = ConsentScope.ANY
     description: Text = NO_TEXT
+    tcf: tuple[int, ...] = ()
 
 
 class Notice(msgspec.Struct, frozen=True):
@@ -49,13 +53,25 @@ class Notice(msgspec.Struct, frozen=True):
     valid: Period | None = None
 
 
+class Carriers(msgspec.Struct, frozen=True):
+    """The cookie and the query parameter in which strings of one kind come; `vendor` is for recipients without one."""
+
+    cookie: str | None = None
+    query: str | None = None
+    vendor: int | None = None
+
+
 class Signals(msgspec.Struct, frozen=True):
     """What the rules say about signals of browsers.
 
     `gpc_updated` is the day (ISO date) on which the statement about Global Privacy Control was last changed.
+    `dnt` says that Do Not Track counts as an objection.
     """
 
     gpc_updated: str | None = None
+    dnt: bool = False
+    tcf: Carriers | None = None
+    gpp: Carriers | None = None
 
 
 class Contract(msgspec.Struct, frozen=True):
@@ -77,6 +93,7 @@ class Recipient(msgspec.Struct, frozen=True):
     may_receive: Mapping[str, tuple[str, ...]] | None = None
     title: Text = NO_TEXT
     contact: str = ""
+    tcf_vendor: int | None = None
 
 
 class FieldRule(msgspec.Struct, frozen=True):

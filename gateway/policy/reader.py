@@ -107,15 +107,19 @@ class Reader:
             self.expected(node, f"{noun} is true or false")
         return None
 
-    def whole(self, node: Node, noun: str) -> int | None:
-        """A whole number, zero or more."""
+    def whole(self, node: Node, noun: str, within: tuple[int, int] | None = None) -> int | None:
+        """A whole number, zero or more, or one from the lowest to the highest that fits."""
         found = self.scalar(node, noun)
         if found is None:
             return None
         if not (found.plain and re.fullmatch(r"0|[1-9][0-9]{0,17}", found.text)):
             self.report.add("PG108", found, f"{noun} is a whole number, zero or more", "write digits, without quotes")
             return None
-        return int(found.text)
+        number = int(found.text)
+        if within is not None and not within[0] <= number <= within[1]:
+            self.report.add("PG108", found, f"{noun} is a number from {within[0]} to {within[1]}")
+            return None
+        return number
 
     def expected(self, node: Node, message: str) -> None:
         """Note that something of another kind is expected at this place."""

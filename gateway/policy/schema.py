@@ -65,7 +65,13 @@ LANGUAGE = r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$"
 PERIOD = r"^P(?=[0-9])([0-9]{1,4}Y)?([0-9]{1,4}M)?([0-9]{1,4}W)?([0-9]{1,5}D)?$"
 """A duration of ISO 8601 in whole years, months, weeks and days."""
 
+DNT_WORDS = ("ignore", "objection")
+TCF_PURPOSES = (1, 11)
+TCF_VENDORS = (1, 65535)
+
 _TEXT: Mapping[str, Any] = {"type": "string", "minLength": 1}
+VENDOR: Mapping[str, Any] = {"type": "integer", "minimum": TCF_VENDORS[0], "maximum": TCF_VENDORS[1]}
+TCF_PURPOSE: Mapping[str, Any] = {"type": "integer", "minimum": TCF_PURPOSES[0], "maximum": TCF_PURPOSES[1]}
 
 
 def _words(words: "tuple[str, ...] | list[str]") -> Mapping[str, Any]:
@@ -113,7 +119,12 @@ CONTROLLER = Shape(
 SIGNALS = Shape(
     "signals",
     "'signals'",
-    (Key("gpc", _ref("gpc"), "What `/.well-known/gpc.json` says besides that the signal is obeyed."),),
+    (
+        Key("gpc", _ref("gpc"), "What `/.well-known/gpc.json` says besides that the signal is obeyed."),
+        Key("dnt", _words(DNT_WORDS), "What `DNT: 1` means: nothing (`ignore`, default), or an objection."),
+        Key("tcf", _ref("tcf"), "Where strings of the Transparency & Consent Framework are read."),
+        Key("gpp", _ref("gpp"), "Where strings of the Global Privacy Platform are read."),
+    ),
 )
 GPC = Shape(
     "gpc",
@@ -125,6 +136,23 @@ GPC = Shape(
             "Day on which the statement about Global Privacy Control was last changed (YYYY-MM-DD).",
             required=True,
         ),
+    ),
+)
+TCF = Shape(
+    "tcf",
+    "'tcf'",
+    (
+        Key("cookie", _TEXT, "Name of the cookie, mostly `euconsent-v2`."),
+        Key("query", _TEXT, "Name of the query parameter, mostly `gdpr_consent`."),
+        Key("vendor", VENDOR, "Vendor id that counts for recipients without a `tcf_vendor`."),
+    ),
+)
+GPP = Shape(
+    "gpp",
+    "'gpp'",
+    (
+        Key("cookie", _TEXT, "Name of the cookie."),
+        Key("query", _TEXT, "Name of the query parameter, mostly `gpp`."),
     ),
 )
 NOTICE = Shape(
@@ -149,6 +177,7 @@ PURPOSE = Shape(
             "`any` (default), or `recipient`: only consent for the very recipient counts.",
         ),
         Key("description", _ref("text"), "What is done for the purpose, and what it means for the person."),
+        Key("tcf", _some(TCF_PURPOSE), "Purposes of the TCF (1 to 11) that a TC string has to hold consent for."),
     ),
 )
 RECIPIENT = Shape(
@@ -169,6 +198,7 @@ RECIPIENT = Shape(
         ),
         Key("title", _ref("text"), "The recipient's name as people are shown it."),
         Key("contact", _TEXT, "Where a person can turn to about what it received."),
+        Key("tcf_vendor", VENDOR, "Its id in the Global Vendor List, which a TC string has to hold consent for."),
     ),
 )
 CONTRACT = Shape(
@@ -279,6 +309,8 @@ SHAPES = (
     CONTROLLER,
     SIGNALS,
     GPC,
+    TCF,
+    GPP,
     NOTICE,
     PURPOSE,
     RECIPIENT,

@@ -40,6 +40,9 @@ FRAMING_HEADERS = frozenset(
 )
 """Header fields that say how a message is carried (RFC 9110 sections 7 and 8, RFC 9112)."""
 
+PERSONS_WISH = frozenset(("dnt", "sec-gpc"))
+"""Request fields that state what the person wishes: no rule may change them (W3C GPC section 3.3, TPE section 5.2)."""
+
 _REQUEST_ONLY = (Where.QUERY, Where.PATH, Where.FORM, Where.PART)
 _REQUEST_PARTS = (Part.QUERY,)
 
@@ -116,6 +119,11 @@ def _exists(reader: Reader, key: Scalar, address: Address, direction: Direction)
     if address.place is Where.HEADER and address.name in FRAMING_HEADERS:
         hint = "the gateway takes care of it, and it holds nothing about a person"
         reader.report.add("PG207", key, f"the header '{address.name}' belongs to HTTP itself", hint)
+        return False
+    wish = direction is Direction.REQUEST and address.place is Where.HEADER
+    if wish and address.name.replace("_", "-") in PERSONS_WISH:
+        hint = "leave it out: it passes whatever 'rest' says"
+        reader.report.add("PG219", key, f"the header '{address.name}' says what the person wishes", hint)
         return False
     return True
 

@@ -63,6 +63,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     sightings: tuple[tuple[str, str, str, str, int], ...] = ()
     identities: tuple[tuple[str, str, int], ...] = ()
     key_fetches: dict[str, int] = {}
+    unreadable_signals: dict[str, int] = {}
 
 
 class RouteCounts(array):  # type: ignore[type-arg]  # it takes no argument at run time
@@ -119,6 +120,8 @@ class Metrics:
         self.identities: defaultdict[tuple[str, str], int] = defaultdict(int)
         """Requests by the source of identity that decided, and how."""
         self.key_fetches: defaultdict[str, int] = defaultdict(int)
+        self.unreadable_signals: defaultdict[str, int] = defaultdict(int)
+        """Requests with a consent string that could not be read, by its kind."""
         self._refusals: defaultdict[str, int] = defaultdict(int)
         self._routes: defaultdict[str, RouteCounts] = defaultdict(RouteCounts)
 
@@ -147,6 +150,7 @@ class Metrics:
             sightings=self.sightings.rows() if self.sightings is not None else (),
             identities=tuple((*key, count) for key, count in self.identities.items()),
             key_fetches=dict(self.key_fetches),
+            unreadable_signals=dict(self.unreadable_signals),
         )
 
     def _messages(self) -> Iterator[tuple[str, str, bool, int]]:
@@ -168,6 +172,7 @@ def merge(snapshots: Iterable[Snapshot]) -> Snapshot:
     sightings: defaultdict[tuple[str, str, str, str], int] = defaultdict(int)
     identities: defaultdict[tuple[str, str], int] = defaultdict(int)
     key_fetches: defaultdict[str, int] = defaultdict(int)
+    unreadable_signals: defaultdict[str, int] = defaultdict(int)
     in_flight = 0
     for snapshot in snapshots:
         for route, direction, recorded, count in snapshot.messages:
@@ -187,6 +192,8 @@ def merge(snapshots: Iterable[Snapshot]) -> Snapshot:
             identities[source, outcome] += count
         for outcome, count in snapshot.key_fetches.items():
             key_fetches[outcome] += count
+        for kind, count in snapshot.unreadable_signals.items():
+            unreadable_signals[kind] += count
     return Snapshot(
         messages=tuple((*key, count) for key, count in messages.items()),
         refusals=dict(refusals),
@@ -196,6 +203,7 @@ def merge(snapshots: Iterable[Snapshot]) -> Snapshot:
         sightings=tuple((*sighting, count) for sighting, count in sorted(sightings.items())),
         identities=tuple((*key, count) for key, count in identities.items()),
         key_fetches=dict(key_fetches),
+        unreadable_signals=dict(unreadable_signals),
     )
 
 
@@ -245,6 +253,12 @@ def _families(snapshot: Snapshot) -> Iterator[Metric]:
     for outcome, count in sorted(snapshot.key_fetches.items()):
         fetches.add_metric([outcome], count)
     yield fetches
+    unreadable = CounterMetricFamily(
+        PREFIX + "unreadable_signals", "Requests with a consent string that cannot be read", labels=["kind"]
+    )
+    for kind, count in sorted(snapshot.unreadable_signals.items()):
+        unreadable.add_metric([kind], count)
+    yield unreadable
     yield GaugeMetricFamily(PREFIX + "in_flight", "Exchanges under way", value=snapshot.in_flight)
 
 

@@ -209,6 +209,9 @@ class Passage:
             if subject is not None and exchange.treatment.identified is not None and exchange.identity is not None:
                 exchange.caller = caller_of(exchange.identity, subject)
             step = await self._admit(subject, exchange.request_plans)
+            if exchange.request_plans.signals is not None:
+                for kind in exchange.unreadable_signals:
+                    gateway.services.metrics.unreadable_signals[kind] += 1
             if exchange.treatment.session_at is not None:
                 await self._follow_request(identifier, step)
             if gateway.sightings is not None:

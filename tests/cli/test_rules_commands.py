@@ -130,7 +130,7 @@ def test_explain_reads_a_har_with_its_answer(folder, tmp_path):
     path.write_text(json.dumps({"log": {"entries": [entry]}}))
     found = json.loads(cli("explain", "--rules", folder, "--request", path, "--json").stdout)
 
-    assert found["response"]["message"] == "201\nX-Id: 7\n\nfine"
+    assert found["response"]["message"] == "201\nX-Id: 7\nVary: Sec-GPC\n\nfine"
 
 
 def test_explain_says_why_nothing_passes(folder):
