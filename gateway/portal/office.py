@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from gateway.engine.signals import with_signals
 from gateway.model.facts import Facts
 from gateway.portal.items import Item, items_of
 from gateway.portal.keys import Keys
@@ -44,7 +45,7 @@ class Office:
         """What the person decided, and how everything stands now. Raises StoreDown."""
         history = [] if person is None else await self.services.decisions.history(person.handle)
         handle = None if person is None else person.handle
-        facts = Facts(visit.now, handle, fold(history), gpc=visit.gpc)
+        facts = with_signals(Facts(visit.now, handle, fold(history)), self.gateway.engine.signals.read(visit.head))
         return Standings(history, items_of(visit.policy, history, facts))
 
     async def show(self, visit: Visit, person: Person, layer: str, method: str) -> Notice:

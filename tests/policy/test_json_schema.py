@@ -12,7 +12,8 @@ from gateway.policy.json_schema import rule_schema
 RULES = Path(__file__).parents[2] / "rules"
 MISTAKES = Path(__file__).parent / "mistakes"
 VALIDATOR = Draft202012Validator(rule_schema())
-EXAMPLES = sorted(path for path in RULES.rglob("*.yaml") if path.parent != RULES and ".cases." not in path.name)
+OTHERS = {".cases", ".gateway"}
+EXAMPLES = sorted(path for path in RULES.rglob("*.yaml") if path.parent != RULES and OTHERS.isdisjoint(path.suffixes))
 
 
 class Loader(yaml.SafeLoader):

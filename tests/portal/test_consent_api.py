@@ -129,3 +129,15 @@ async def test_somebody_unknown_cannot_decide():
     async with portal_port() as port:
         answer = await Reader(port).api({"withdraw": "all"})
         assert (answer.status, answer.code) == (403, "cookies")
+
+
+async def test_what_the_browser_carries_counts_on_the_person_s_pages_as_it_does_in_front_of_the_service():
+    async with portal_port() as port:
+        swapped(port, "notice:", "signals: {gpp: {query: gpp}}\nnotice:")
+        reader = Reader(port)
+        notice = await shown(reader)
+        await reader.api({"notice": notice["digest"], "choices": [{"purpose": "ads", "consent": True}]})
+        for query, found in (("?gpp=DBAA", (True, "listed")), ("?gpp=DBABTA~1YYN", (False, "objected"))):
+            _, content = await told(reader, API + query)
+            ads = next(each for each in content["purposes"] if each["purpose"] == "ads")
+            assert (ads["allowed"], ads["reason"]) == found
