@@ -5,10 +5,12 @@ different ways (a quoted value that holds `;`, the old `$Version` grammar), the 
 """
 
 import re
-from urllib.parse import quote, unquote
+from urllib.parse import quote
 
+from gateway.documents.cookie_names import CookieNames, name_of
 from gateway.documents.edit import Empty, FieldEdit, PartEdit, Remove, Replace, Retain
 from gateway.documents.headers import EditedHeaders
+from gateway.documents.set_cookie import limited
 from gateway.model.address import Place
 from gateway.model.errors import Unreadable
 from gateway.model.message import HeaderPairs, header_values
@@ -29,8 +31,9 @@ def read_cookie(headers: HeaderPairs, name: str) -> list[str]:
         Unreadable: UNPARSABLE_BODY for a line that receivers cut differently, UNDECODABLE_CHARSET for
             a value that is not UTF-8.
     """
+    named = CookieNames([(name, True)])
     segments = [segment for line in header_values(headers, b"cookie") for segment in _segments(line)]
-    return [_text(_value(segment)) for segment in segments if _name_in(segment, {name}) is not None]
+    return [_text(_value(segment)) for segment in segments if named.find(name_of(segment))]
 
 
 def edit_cookies(headers: HeaderPairs, edit: PartEdit) -> EditedHeaders:
@@ -57,8 +60,10 @@ def edit_cookies(headers: HeaderPairs, edit: PartEdit) -> EditedHeaders:
     return EditedHeaders(tuple(kept) if run.changed else headers, tuple(run.counts), run.unlisted)
 
 
-def edit_set_cookies(headers: HeaderPairs, edit: PartEdit) -> EditedHeaders:
-    """Carry out the edit on every Set-Cookie line. Attributes keep their bytes if the cookie stays.
+def edit_set_cookies(headers: HeaderPairs, edit: PartEdit, *, now: float = 0.0) -> EditedHeaders:
+    """Carry out the edit on every Set-Cookie line. Of a cookie that stays, only what its limits forbid changes.
+
+    `now` is seconds since the epoch, for limits on lifetimes.
 
     Raises:
         Unreadable: as `read_cookie`.
@@ -71,40 +76,40 @@ def edit_set_cookies(headers: HeaderPairs, edit: PartEdit) -> EditedHeaders:
             continue
         segment, *attributes = _segments(pair[1], first_only=True)
         new = run.pair(segment)
-        if new is segment:
+        bounded = attributes
+        if run.met is not None and run.met.limits is not None and new is not None:
+            bounded = limited(attributes, run.met.limits, now)
+        if new is segment and bounded == attributes:
             kept.append(pair)
             continue
         run.changed = True
         if new is not None:
-            kept.append((pair[0], b";".join([new, *attributes])))
+            kept.append((pair[0], b";".join([new, *bounded])))
     return EditedHeaders(tuple(kept) if run.changed else headers, tuple(run.counts), run.unlisted)
 
 
 class _Run:
-    """One edit on its way through the cookies of one message."""
+    """One edit on its way through the cookies of one message; `met` is the field of the cookie met last, if listed."""
 
     def __init__(self, edit: PartEdit) -> None:
         self._rest = edit.rest
-        self._listed: dict[str, FieldEdit] = {}
-        for field in edit.fields:
-            if field.address.place is Place.COOKIE:
-                self._listed.setdefault(field.address.name, field)
+        self._listed = _listed(edit)
+        self.met: FieldEdit | None = None
         self.counts = [0] * edit.size
         self.unlisted = 0
         self.changed = False
 
     def pair(self, segment: bytes) -> bytes | None:
         """The new text of one `name=value`, the same object if it stays, None if it goes."""
-        name = _name_in(segment, self._listed)
-        goes = self._rest is Rest.DROP if name is None else isinstance(self._listed[name].operation, Remove)
+        field = self.met = self._listed.find(name_of(segment))
+        goes = self._rest is Rest.DROP if field is None else isinstance(field.operation, Remove)
         if not goes:
             self._refuse_inner_names(segment)
-        if name is None:
+        if field is None:
             if self._rest is Rest.PASS:
                 return segment
             self.unlisted += 1
             return None if self._rest is Rest.DROP else segment
-        field = self._listed[name]
         self.counts[field.index] += 1
         head, equals, value = segment.partition(b"=")
         match field.operation:
@@ -125,8 +130,17 @@ class _Run:
         if value[:1] == b'"':
             return
         for match in _INNER_NAME.finditer(value):
-            if self._rest is not Rest.PASS or match[1].decode("ascii") in self._listed:
+            if self._rest is not Rest.PASS or self._listed.find(match[1].decode("ascii")) is not None:
                 raise Unreadable(Posture.UNPARSABLE_BODY, "a cookie value holds what others read as a cookie")
+
+
+def _listed(edit: PartEdit) -> CookieNames[FieldEdit]:
+    if not edit.compiled:
+        cookies = (field for field in edit.fields if field.address.place is Place.COOKIE)
+        edit.compiled.append(CookieNames([(field.address.name, field) for field in cookies]))
+    names = edit.compiled[0]
+    assert isinstance(names, CookieNames)
+    return names
 
 
 def _segments(line: bytes, *, first_only: bool = False) -> list[bytes]:
@@ -142,18 +156,6 @@ def _segments(line: bytes, *, first_only: bool = False) -> list[bytes]:
 
 def _value(segment: bytes) -> bytes:
     return segment.partition(b"=")[2].strip(b" \t")
-
-
-def _name_in(segment: bytes, listed: "dict[str, FieldEdit] | set[str]") -> str | None:
-    """The listed name of this cookie: as written or, since some frameworks decode it, unescaped."""
-    written = segment.partition(b"=")[0].strip(b" \t").decode("latin-1")
-    if written in listed:
-        return written
-    if "%" in written:
-        unescaped = unquote(written)
-        if unescaped in listed:
-            return unescaped
-    return None
 
 
 def _text(value: bytes) -> str:

@@ -10,6 +10,7 @@ from typing import TypeAlias
 import msgspec
 
 from gateway.model.address import Address
+from gateway.model.cookie import CookieLimits
 from gateway.model.words import Rest
 
 Transform: TypeAlias = "Callable[[str], str]"
@@ -38,9 +39,12 @@ Operation: TypeAlias = Retain | Remove | Empty | Replace
 
 
 class FieldEdit(msgspec.Struct, frozen=True):
+    """`limits` hold for a cookie that an answer sets, and that stays."""
+
     index: int
     address: Address
     operation: Operation
+    limits: CookieLimits | None = None
 
 
 class Edited(msgspec.Struct, frozen=True, gc=False):

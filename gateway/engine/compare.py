@@ -8,7 +8,7 @@ import msgspec
 from gateway.model.action import action_name
 from gateway.model.facts import NOTHING_DENIED, Consent, Facts, SubjectState
 from gateway.model.words import STANDINGS, ConsentScope, ConsentStatus, Direction, Part
-from gateway.policy.decide import Verdict, recipient_of, standing, verdict, with_parents
+from gateway.policy.decide import Verdict, receives, standing, verdict, with_parents
 from gateway.policy.policy import FieldRule, Policy, Purpose, Recipient, Route
 
 _ANY_RECIPIENT = "*"
@@ -76,7 +76,8 @@ def _section_changes(
         purposes = {rule.purpose for rule in rules if rule is not None}
         scopes = {_ANY_RECIPIENT: ""}
         if any(_asks_for_recipient(policy, name) for policy in (old, new) for name in purposes):
-            names = (recipient_of(old, before, direction).name, recipient_of(new, after, direction).name)
+            sides = ((old, before, rules[0]), (new, after, rules[1]))
+            names = [receives(policy, route, direction, rule).name for policy, route, rule in sides if rule]
             scopes |= {name: f" for {name} alone" for name in names}
         known = list(_all_facts(purposes, scopes, _signals_of(purposes, old, new), now))
         for facts, text in known:
@@ -139,7 +140,7 @@ def _as_read(policy: Policy, purpose: Purpose, facts: Facts) -> Facts:
 def _verdict_text(policy: Policy, route: Route, direction: Direction, rule: FieldRule | None, facts: Facts) -> str:
     if rule is None:
         return "not listed"
-    recipient: Recipient = recipient_of(policy, route, direction)
+    recipient: Recipient = receives(policy, route, direction, rule)
     purpose = policy.purposes[rule.purpose]
     found: Verdict = verdict(
         rule, recipient, purpose, standing(purpose, recipient.name, _as_read(policy, purpose, facts))
@@ -148,7 +149,9 @@ def _verdict_text(policy: Policy, route: Route, direction: Direction, rule: Fiel
 
 
 def _action_text(found: Verdict) -> str:
-    settings: Mapping[str, object] = msgspec.structs.asdict(found.action)
+    settings: dict[str, object] = msgspec.structs.asdict(found.action)
+    if found.rule.limits is not None:
+        settings |= {name: value for name, value in msgspec.structs.asdict(found.rule.limits).items() if value}
     inside = ", ".join(f"{name} {value}" for name, value in settings.items())
     return action_name(found.action) + (f" [{inside}]" if inside else "")
 

@@ -12,6 +12,8 @@ The driver reads bytes, clock and stores; the exchange says what is to happen::
 The same engine serves traffic, `explain`, `test` and `diff`.
 """
 
+from collections.abc import Sequence
+
 import msgspec
 
 from gateway.documents.document import Label, label_of, open_body
@@ -20,6 +22,7 @@ from gateway.engine.entity import (
     request_changed,
     request_fields,
 )
+from gateway.engine.forgetting import with_deletions
 from gateway.engine.items import ITEMS, may_flow, takes_items
 from gateway.engine.plan import BODY_PLACES, Decision, Plan, Plans
 from gateway.engine.reading import (
@@ -68,12 +71,13 @@ class Exchange:
     """The life of one request and its answer; see the module's text for the order of calls.
 
     `name` is that of the route as JSON, as records have it. `identity` is whom a verified source
-    names, set by the driver before `open_request`, and `caller` how records name them.
+    names, set by the driver before `open_request`, and `caller` how records name them. `deletions` are
+    values of Set-Cookie fields that the driver wants in the answer (see `forgetting`).
     """
 
     __slots__ = (
-        "_content", "_flows", "_limits", "_passed_over", "_response", "_suffix", "caller", "head", "identity", "match",
-        "name", "observes", "request_id", "request_plans", "response_plans", "subject", "treatment", "way",
+        "_content", "_flows", "_limits", "_passed_over", "_response", "_suffix", "caller", "deletions", "head",
+        "identity", "match", "name", "observes", "request_id", "request_plans", "response_plans", "subject", "treatment", "way",
     )  # fmt: skip
 
     def __init__(
@@ -104,6 +108,7 @@ class Exchange:
         self.subject: str | None = None
         self.identity: Identity | None = None
         self.caller = ANONYMOUS
+        self.deletions: Sequence[bytes] = ()
 
     @property
     def route(self) -> Route:
@@ -264,10 +269,11 @@ class Exchange:
         plan = decision.plan
         if plan.refused is not None:
             return self._refuse(decision, plan.nothing, plan.refused)
-        template = head.fields if plan.by_template and isinstance(head.fields, FilledFields) else None
+        by_template = plan.by_template and not self.deletions
+        template = head.fields if by_template and isinstance(head.fields, FilledFields) else None
         try:
             known = None if template is None else answer_fields(plans, plan, template)
-            rewritten = rewrite_headers(plan, head.headers) if known is None else known.rewritten
+            rewritten = rewrite_headers(plan, head.headers, now=facts.now) if known is None else known.rewritten
             done = rewrite(plan, b"", self.match.spans, rewritten, self._content)
         except Unreadable as doubt:
             return self._refuse(decision, plan.nothing, doubt.posture)
@@ -277,7 +283,10 @@ class Exchange:
         record = self.request_id if recorded or self._flows else b""
         fields: Fields
         if known is None or template is None:
-            fields = fields_of_answer(plans, plan, done.headers, record)
+            headers, deletes = done.headers, bool(self.deletions)
+            if deletes:
+                headers = with_deletions(headers, self.deletions)
+            fields = fields_of_answer(plans, plan, headers, done.counts.fields, record, deletes=deletes)
         else:
             fields = known.filled(template.values, record)
         body = b"" if strip and done.body is None else done.body

@@ -13,13 +13,16 @@ from gateway.engine.trial import GivenFacts, Trial, step_record, steps_of, try_e
 from gateway.model.message import RequestHead, ResponseHead, header_values
 from gateway.model.words import Direction
 from gateway.policy.cases import Case, CaseMessage, Expectation, Json
-from gateway.policy.policy import Policy
+from gateway.policy.policy import FieldRule, Policy
 
 ANYTHING = "<any>"
 """In an expectation, a text that equals every value."""
 
 Rule = tuple[str, str, str]
-"""Route, direction and address: names one field rule in a report of coverage."""
+"""Route, direction and address: names one field rule in a report of coverage.
+
+A cookie of all routes is one rule, of the route `*` and both directions.
+"""
 
 
 class Difference(msgspec.Struct, frozen=True):
@@ -76,12 +79,17 @@ def uncovered(policy: Policy, outcomes: Iterable[Outcome]) -> list[Rule]:
 
 
 def all_rules(policy: Policy) -> list[Rule]:
-    return [
-        (route.name, direction.value, rule.address.text)
+    rules = (
+        _rule(route.name, direction, rule)
         for route in policy.routes
         for direction in Direction
         for rule in route.section(direction).fields
-    ]
+    )
+    return list(dict.fromkeys(rules))
+
+
+def _rule(route: str, direction: Direction, rule: FieldRule) -> Rule:
+    return ("*", "both", rule.address.text) if rule.general else (route, direction.value, rule.address.text)
 
 
 def _reached(trial: Trial) -> Iterable[Rule]:
@@ -89,7 +97,7 @@ def _reached(trial: Trial) -> Iterable[Rule]:
     for direction, step in steps_of(trial):
         for found, count in zip(step.decision.plan.verdicts, step.counts.fields, strict=True):
             if count:
-                yield name, direction.value, found.rule.address.text
+                yield _rule(name, direction, found.rule)
 
 
 def _compare(expect: Expectation, trial: Trial, direction: Direction, sent: CaseMessage) -> Iterable[Difference]:

@@ -19,9 +19,10 @@ from gateway.model.action import Block, Drop, action_name
 from gateway.model.address import Place
 from gateway.model.facts import Facts
 from gateway.model.field_template import VARYING
-from gateway.model.words import Direction, Part, Posture, Reason, Rest
-from gateway.policy.decide import Standing, Verdict, recipient_of, standings, verdict
-from gateway.policy.policy import Policy, Recipient, Route
+from gateway.model.words import Direction, Mode, Part, Posture, Reason, Rest
+from gateway.policy.cookies import is_forgotten
+from gateway.policy.decide import Standings, Verdict, receives, recipient_of, standings, verdict
+from gateway.policy.policy import FieldRule, Policy, Recipient, Route
 from gateway.transforms import operation_of
 
 BODY_PLACES = frozenset({Place.BODY, Place.FORM, Place.PART})
@@ -40,7 +41,9 @@ class Plan(msgspec.Struct, frozen=True):
     fields whose presence refuses the message; `may_refuse` tells whether what a message holds can
     refuse it at all. The `edits_…` flags say which parts have to be looked at; `by_template` that
     no rule names a header field of which a template leaves the value open; `only_headers` that
-    a message without query and body is its header fields, and nothing in it refuses it.
+    a message without query and body is its header fields, and nothing in it refuses it. From
+    `general_from` on, the fields are cookies of all routes; `forgets` are the fields whose cookies
+    are dropped because the person does not consent, `timed` that a cookie's lifetime has a limit.
     """
 
     route: Route
@@ -63,6 +66,9 @@ class Plan(msgspec.Struct, frozen=True):
     edits_headers: bool
     by_template: bool
     only_headers: bool
+    general_from: int
+    forgets: tuple[int, ...]
+    timed: bool
 
     def refusing(self, counts: Counts) -> tuple[Reason | Posture | None, int]:
         """Why what a message holds refuses it, with the index of the field if it is one; None if nothing does."""
@@ -75,7 +81,7 @@ class Plan(msgspec.Struct, frozen=True):
                 return Reason.UNLISTED_FIELD, -1
         if self.route.names_person and self.route.postures[Posture.UNRESOLVED_SUBJECT] == "block":
             for index, count in enumerate(counts.fields):
-                if count and self.verdicts[index].reason is Reason.UNRESOLVED_SUBJECT:
+                if count and _needs_person(self.verdicts[index]):
                     return Posture.UNRESOLVED_SUBJECT, index
         return None, -1
 
@@ -91,7 +97,9 @@ class Plans:
     """The memo of plans for one direction of routes that are treated alike (see `treatment.py`).
 
     `constant` is the decision that no fact can change. `signals` reads what the client carries, None where
-    none of it matters either way; `vary` are the request fields on which either way depends.
+    none of it matters either way; `vary` are the request fields on which either way depends. A message
+    without any cookie of all routes depends on facts only where it is `always_personal` or
+    `always_by_signal`; one with such cookies varies by `vary_with_cookies`.
     """
 
     def __init__(
@@ -105,12 +113,16 @@ class Plans:
         self._contract_end = contract_end(self.recipient)
         section = route.section(direction)
         purposes = [policy.purposes[rule.purpose] for rule in section.fields]
-        self.asks_consent = any(purpose.basis.needs_consent for purpose in purposes)
+        own = [policy.purposes[rule.purpose] for rule in section.fields if not rule.general]
         self.varies_by_person = route.names_person and bool(purposes)
         self.varies_by_signal = signals.matters(purposes)
-        either_way = [policy.purposes[rule.purpose] for each in Direction for rule in route.section(each).fields]
+        self.always_personal = route.names_person and bool(own)
+        self.always_by_signal = signals.matters(own)
+        rules = [rule for each in Direction for rule in route.section(each).fields]
+        either_way = [policy.purposes[rule.purpose] for rule in rules]
         self.signals = signals if signals.matters(either_way) else None
-        self.vary = signals.varies_by(either_way)
+        self.vary = signals.varies_by(policy.purposes[rule.purpose] for rule in rules if not rule.general)
+        self.vary_with_cookies = signals.varies_by(either_way)
         self.reads_body = section.rest_of(Part.BODY) is not Rest.PASS or any(
             rule.address.place in BODY_PLACES for rule in section.fields
         )
@@ -131,12 +143,9 @@ class Plans:
             plan = self._memo[key] = self._build(found, in_force=in_force, strip=strip)
         return Decision(plan, tuple(dict.fromkeys(item.event for item in found.values() if item.event)))
 
-    def _build(self, found: Mapping[str, Standing], *, in_force: bool, strip: bool) -> Plan:
+    def _build(self, found: Standings, *, in_force: bool, strip: bool) -> Plan:
         section = self.route.section(self.direction)
-        purposes = self.policy.purposes
-        verdicts = tuple(
-            verdict(rule, self.recipient, purposes[rule.purpose], found[rule.purpose]) for rule in section.fields
-        )
+        verdicts = tuple(self._verdict(rule, found) for rule in section.fields)
         if strip:
             verdicts = tuple(msgspec.structs.replace(each, action=_stripped(each)) for each in verdicts)
         edits = [self._edit(index, each) for index, each in enumerate(verdicts)]
@@ -152,9 +161,10 @@ class Plans:
             rest=tuple(rest.items()),
         )
         blocking = tuple(index for index, each in enumerate(verdicts) if isinstance(each.action, Block))
-        unresolved = any(each.reason is Reason.UNRESOLVED_SUBJECT for each in verdicts)
+        unresolved = any(_needs_person(each) for each in verdicts)
         path = PartEdit(_of(edits, frozenset({Place.PATH})), Rest.PASS, size)
         may_refuse = bool(blocking) or unresolved or Rest.BLOCK in rest.values()
+        general_from = sum(not each.rule.general for each in verdicts)
         return Plan(
             self.route,
             self.direction,
@@ -170,18 +180,30 @@ class Plans:
             size=size,
             may_refuse=may_refuse,
             nothing=record.counts((0,) * size),
-            tag=suffix_of(self.policy.digest) + (self._decided(verdicts) if self.varies else b""),
+            tag=suffix_of(self.policy.digest) + (self._decided(verdicts[:general_from]) if self.varies else b""),
             edits_target=path.reads or parts[Part.QUERY].reads,
             edits_headers=parts[Part.HEADERS].reads or parts[Part.COOKIES].reads,
             only_headers=in_force and not path.reads and not may_refuse,
             by_template=VARYING.isdisjoint(_header_names(edits)),
             record=record,
+            general_from=general_from,
+            forgets=self._forgotten(verdicts),
+            timed=any(each.rule.limits is not None and each.rule.limits.max_age is not None for each in verdicts),
         )
+
+    def _verdict(self, rule: FieldRule, found: Standings) -> Verdict:
+        recipient = receives(self.policy, self.route, self.direction, rule)
+        return verdict(rule, recipient, self.policy.purposes[rule.purpose], found[rule.purpose, recipient.name])
+
+    def _forgotten(self, verdicts: tuple[Verdict, ...]) -> tuple[int, ...]:
+        if self.direction is Direction.RESPONSE or self.route.mode is Mode.OBSERVE or not self.policy.cookies:
+            return ()
+        return tuple(index for index, each in enumerate(verdicts) if is_forgotten(each))
 
     @property
     def varies(self) -> bool:
-        """Whether two requests for one thing can be answered differently."""
-        return self.varies_by_person or self.varies_by_signal or self._contract_end is not None
+        """Whether two requests for one thing can be answered with different content."""
+        return self.always_personal or self.always_by_signal or self._contract_end is not None
 
     @staticmethod
     def _decided(verdicts: tuple[Verdict, ...]) -> bytes:
@@ -194,7 +216,7 @@ class Plans:
         operation = operation_of(
             found.action, data_class=rule.data_class, recipient=self.recipient.name, keys=self._keys
         )
-        return FieldEdit(index, rule.address, operation)
+        return FieldEdit(index, rule.address, operation, rule.limits)
 
 
 def contract_end(recipient: Recipient) -> float | None:
@@ -203,6 +225,11 @@ def contract_end(recipient: Recipient) -> float | None:
         return None
     last_day = datetime.fromisoformat(recipient.contract.expires).replace(tzinfo=UTC)
     return (last_day + timedelta(days=1)).timestamp()
+
+
+def _needs_person(found: Verdict) -> bool:
+    """Whether a field needs somebody and nobody was found. Cookies of all routes just go then, and refuse nothing."""
+    return found.reason is Reason.UNRESOLVED_SUBJECT and not found.rule.general
 
 
 def _stripped(found: Verdict) -> Block | Drop:

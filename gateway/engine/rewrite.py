@@ -87,8 +87,8 @@ def rewrite(
     return Rewritten(target, done.headers, body, plan.record.counts(counts, unlisted), changed)
 
 
-def rewrite_headers(plan: Plan, headers: HeaderPairs) -> RewrittenHeaders:
-    """Apply the plan to the header fields and cookies of a message."""
+def rewrite_headers(plan: Plan, headers: HeaderPairs, *, now: float = 0.0) -> RewrittenHeaders:
+    """Apply the plan to the header fields and cookies of a message; `now` counts where the plan is `timed`."""
     counts = plan.nothing.fields
     if not plan.edits_headers:
         return RewrittenHeaders(headers, counts)
@@ -99,7 +99,7 @@ def rewrite_headers(plan: Plan, headers: HeaderPairs) -> RewrittenHeaders:
         headers, unlisted = edited.headers, edited.unlisted
         counts = _sum(counts, edited.counts)
     if plan.cookies.reads:
-        edited = edit_cookies(headers, plan.cookies) if request else edit_set_cookies(headers, plan.cookies)
+        edited = edit_cookies(headers, plan.cookies) if request else edit_set_cookies(headers, plan.cookies, now=now)
         headers, unlisted_cookies = edited.headers, edited.unlisted
         counts = _sum(counts, edited.counts)
     return RewrittenHeaders(headers, counts, unlisted, unlisted_cookies)

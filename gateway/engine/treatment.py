@@ -51,7 +51,8 @@ def treatment_key(route: Route) -> Hashable:
 
 def _section_key(section: Section) -> Hashable:
     fields = tuple(
-        (each.address, each.data_class, each.purpose, each.action, each.otherwise) for each in section.fields
+        (each.address, each.data_class, each.purpose, each.action, each.otherwise, each.limits, each.general)
+        for each in section.fields
     )
     return fields, frozenset(section.rest.items())
 

@@ -6,8 +6,10 @@
 import msgspec
 
 from gateway.crypto.keyring import KeyRing
+from gateway.documents.set_cookie import deletions
 from gateway.engine.engine import Engine
 from gateway.engine.exchange import Exchange
+from gateway.engine.forgetting import forgotten
 from gateway.engine.record import Entry, Moment
 from gateway.engine.step import Refuse, Send, Step
 from gateway.model.errors import Fault, Unreadable
@@ -67,11 +69,18 @@ def try_exchange(
         return Trial(exchange, facts, step)
     try:
         answer, content = response
+        exchange.deletions = _deletions(step, head)
         exchange.open_response(answer, content if exchange.reads_response_body(answer) else None)
         return Trial(exchange, facts, step, exchange.decide_response(facts))
     except Unreadable as doubt:
         stopped = _stopped(engine, exchange, doubt, Direction.RESPONSE)
         return msgspec.structs.replace(stopped, facts=facts, request=step)
+
+
+def _deletions(step: Step, head: RequestHead) -> list[bytes]:
+    """As traffic has them where nothing is known of how the cookies were set."""
+    host = head.host.partition(":")[0]
+    return [line for name in forgotten(step, head.headers) for line in deletions(name, host, ())]
 
 
 def _caller(identity: Identity) -> str:

@@ -49,7 +49,10 @@ Step: TypeAlias = Child | Index | Every | Descend
 
 
 class Address(msgspec.Struct, frozen=True):
-    """`steps` serve the place BODY, `name` serves all the others (header names in lower case)."""
+    """`steps` serve the place BODY, `name` serves all the others (header names in lower case).
+
+    The name of a cookie may end in `*`: then it stands for all that begin so.
+    """
 
     place: Place
     text: str
@@ -99,6 +102,10 @@ def parse_address(text: str) -> Address:
     place = _NAMED[kind]
     if not name:
         raise AddressError(f"'{kind}:' needs a name after the colon", len(text) + 1)
+    if place is Place.COOKIE and "*" in name[:-1]:
+        raise AddressError("'*' can only stand at the end of a cookie's name", len(kind) + 2 + name.index("*"))
+    if place is Place.COOKIE and name == "*":
+        raise AddressError("a name has to stand before '*'", len(kind) + 2, "'rest:' says what becomes of the others")
     if place in (Place.HEADER, Place.COOKIE) and not _TOKEN.fullmatch(name.encode()):
         raise AddressError(f"'{name}' cannot be the name of a {kind}", len(kind) + 2)
     if place is Place.HEADER:

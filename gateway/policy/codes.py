@@ -75,6 +75,7 @@ _WARNINGS = {
     "PG410": "a processor without a contract",
     "PG411": "no file names the controller, so a refusal cannot tell a person whom to ask",
     "PG412": "a scope of consent for a purpose that rests on another basis",
+    "PG413": "a cookie of all routes needs consent, but no route says who the subject is",
     "PG441": "no file says where TC strings are read, so what is said about them never counts",
     "PG430": "a sign-in that failed may look like one that did not",
 }

@@ -11,6 +11,7 @@ from types import MappingProxyType
 
 from gateway.model.errors import ConfigError, Diagnostic
 from gateway.policy import schema
+from gateway.policy.cookies import read_cookies
 from gateway.policy.declarations import (
     Declarations,
     read_controller,
@@ -60,6 +61,7 @@ def compile_policy(files: Mapping[str, str], *, today: str) -> tuple[Policy | No
         files=MappingProxyType(dict(files)),
         signals=known.signals,
         notice=known.notice,
+        cookies=tuple(known.cookies),
     )
     return policy, report.sorted()
 
@@ -112,6 +114,8 @@ def _read_declarations(reader: Reader, keys: Mapping[str, Node], known: Declarat
         read_recipients(reader, keys["recipients"], known)
     if "postures" in keys:
         read_default_postures(reader, keys["postures"], known)
+    if "cookies" in keys:
+        read_cookies(reader, keys["cookies"], known)
     if "signals" in keys:
         read_signals(reader, keys["signals"], known)
     if "notice" in keys:

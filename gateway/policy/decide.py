@@ -138,8 +138,21 @@ def recipient_of(policy: Policy, route: Route, direction: Direction) -> Recipien
     return policy.recipients.get(route.caller) or Recipient(CALLER, Role.SUBJECT)
 
 
-def standings(policy: Policy, route: Route, direction: Direction, facts: Facts) -> dict[str, Standing]:
-    """The standing of every purpose that the fields of one direction name."""
-    recipient = recipient_of(policy, route, direction).name
-    names = dict.fromkeys(rule.purpose for rule in route.section(direction).fields)
-    return {name: standing(policy.purposes[name], recipient, facts) for name in names}
+def receives(policy: Policy, route: Route, direction: Direction, rule: FieldRule) -> Recipient:
+    """Whose consent and permissions count for a field.
+
+    A cookie of all routes is a means of the service, which gets it back: also where an answer sets it,
+    it is judged as the service's.
+    """
+    return recipient_of(policy, route, Direction.REQUEST if rule.general else direction)
+
+
+Standings = Mapping[tuple[str, str], Standing]
+"""By purpose and recipient."""
+
+
+def standings(policy: Policy, route: Route, direction: Direction, facts: Facts) -> dict[tuple[str, str], Standing]:
+    """The standing of every purpose that the fields of one direction name, towards who receives them."""
+    rules = route.section(direction).fields
+    wanted = dict.fromkeys((rule.purpose, receives(policy, route, direction, rule).name) for rule in rules)
+    return {key: standing(policy.purposes[key[0]], key[1], facts) for key in wanted}

@@ -12,7 +12,7 @@ import msgspec
 from gateway.model.words import Basis, ConsentScope, Posture, Role
 from gateway.policy import schema
 from gateway.policy.pattern import PatternError, parse_host
-from gateway.policy.policy import Contract, Notice, Place, Purpose, Recipient, Signals
+from gateway.policy.policy import Contract, FieldRule, Notice, Place, Purpose, Recipient, Signals
 from gateway.policy.read_texts import read_text
 from gateway.policy.reader import Reader
 from gateway.policy.report import Located, closest
@@ -39,6 +39,7 @@ class Declarations(msgspec.Struct):
     postures: dict[Posture, str] = {}
     signals: Signals = Signals()
     notice: Notice | None = None
+    cookies: list[FieldRule] = []
     places: dict[tuple[str, str], Place] = {}
     purposes_mentioned: list[Mention] = []
     targets_mentioned: list[Mention] = []

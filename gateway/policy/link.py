@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from types import MappingProxyType
 
 from gateway.model.address import Place as Where
+from gateway.policy.cookies import with_cookies
 from gateway.policy.declarations import Declarations
 from gateway.policy.matches import Match
 from gateway.policy.policy import CALLER, DEFAULT_POSTURES, Place, Route
@@ -53,8 +54,8 @@ def route_of(draft: DraftRoute, known: Declarations, number: int) -> Route:
         caller=draft.caller_name,
         mode=draft.mode,
         subject=draft.subject.address if draft.subject else None,
-        request=draft.request.section(),
-        response=draft.response.section(),
+        request=with_cookies(draft.request.section(), known.cookies),
+        response=with_cookies(draft.response.section(), known.cookies),
         postures=MappingProxyType({**DEFAULT_POSTURES, **known.postures, **draft.options.postures}),
         stream=draft.options.stream,
         record_always=draft.options.record_always,

@@ -5,6 +5,7 @@ from datetime import date, timedelta
 
 from gateway.model.words import Basis, Role
 from gateway.policy.declarations import Declarations
+from gateway.policy.lint_cookies import lint_cookies
 from gateway.policy.lint_fields import lint_fields
 from gateway.policy.lint_items import lint_items
 from gateway.policy.lint_routes import lint_routes
@@ -29,6 +30,7 @@ def lint(drafts: Sequence[DraftRoute], known: Declarations, today: date, report:
         lint_items(draft, known, report)
         by_field = draft.subject is not None and draft.subject.address is not None
         lint_session(draft.session, by_field=by_field, report=report)
+    lint_cookies(drafts, known, report)
     lint_routes(drafts, report)
     _lint_bases(known, report)
     lint_signals(known, report)

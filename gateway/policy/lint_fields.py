@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from gateway.model.action import Drop
 from gateway.model.address import Address, Descend, Every, Step
 from gateway.model.address import Place as Where
+from gateway.model.cookie import ANY_ENDING
 from gateway.model.errors import Severity
 from gateway.model.words import Basis, Direction, Mode, Part, Rest
 from gateway.policy.decide import permitted
@@ -129,6 +130,9 @@ def _lint_subject(draft: DraftRoute, report: Report) -> None:
     if any(isinstance(step, Every | Descend) for step in address.steps):
         message = f"'{address.text}' can select several people"
         report.add("PG307", draft.subject.at, message, "name the one value that identifies the person")
+    if address.place is Where.COOKIE and address.name.endswith(ANY_ENDING):
+        message = f"'{address.text}' can select several cookies"
+        report.add("PG307", draft.subject.at, message, "name the one cookie that identifies the person")
     if address.place in _BODY_PLACES and draft.methods and draft.methods <= _WITHOUT_REQUEST_BODY:
         message = "requests of this route have no body, so the subject is never found"
         report.add("PG302", draft.subject.at, message, "use 'query:', 'path:', 'header:' or 'cookie:'")

@@ -12,6 +12,7 @@ import msgspec
 
 from gateway.model.action import Action
 from gateway.model.address import Address
+from gateway.model.cookie import CookieLimits
 from gateway.model.words import Basis, ConsentScope, Direction, Mode, Part, Posture, Rest, Role
 from gateway.policy.texts import NO_TEXT, Period, Text
 
@@ -97,7 +98,10 @@ class Recipient(msgspec.Struct, frozen=True):
 
 
 class FieldRule(msgspec.Struct, frozen=True):
-    """One listed field. `data_class` is a full fideslang key (`user.contact.email`)."""
+    """One listed field. `data_class` is a full fideslang key (`user.contact.email`).
+
+    `general` is a cookie that the rules list for all routes, with its `limits`.
+    """
 
     address: Address
     data_class: str
@@ -105,6 +109,8 @@ class FieldRule(msgspec.Struct, frozen=True):
     action: Action
     otherwise: Action
     place: Place
+    limits: CookieLimits | None = None
+    general: bool = False
 
 
 class Section(msgspec.Struct, frozen=True):
@@ -170,7 +176,10 @@ class Route(msgspec.Struct, frozen=True):
 
 
 class Policy(msgspec.Struct, frozen=True):
-    """`files` holds the exact text by name, `digest` is 16 hex digits over it (see compile.py)."""
+    """`files` holds the exact text by name, `digest` is 16 hex digits over it (see compile.py).
+
+    `cookies` are those that the rules list for all routes; each route has them among its fields too.
+    """
 
     controller: Mapping[str, str]
     purposes: Mapping[str, Purpose]
@@ -181,6 +190,7 @@ class Policy(msgspec.Struct, frozen=True):
     files: Mapping[str, str]
     signals: Signals = Signals()
     notice: Notice | None = None
+    cookies: tuple[FieldRule, ...] = ()
 
 
 DEFAULT_POSTURES: Mapping[Posture, str] = MappingProxyType(dict.fromkeys(Posture, "block"))

@@ -37,6 +37,7 @@ SETTING_ACTIONS = ("mask", "generalise")
 SUBJECT_WORDS = ("identity",)
 """What a route can say in place of an address: the person is whom a verified source names."""
 
+SAME_SITE = ("lax", "strict")
 STREAMS = ("websocket", "event_stream", "items")
 RECORDS = ("known", "always")
 
@@ -58,6 +59,8 @@ NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 PURPOSE_NAME = r"^[a-z][a-z0-9_-]*(\.[a-z][a-z0-9_-]*)*$"
 UPSTREAM = r"^https?://[^/?#@\s]+/?$"
 DATE = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
+COOKIE_NAME = r"^[!#$%&'+\-.^_`|~0-9A-Za-z]+\*?$"
+LIFETIME = r"^[1-9][0-9]{0,5}(s|min|h|d)$"
 SIZE = r"^[1-9][0-9]*(B|KiB|MiB|GiB)?$"
 
 LANGUAGE = r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$"
@@ -100,6 +103,7 @@ FILE = Shape(
         Key("recipients", _named(NAME, "recipient"), "Who receives data, by name."),
         Key("routes", {"type": "array", "items": _ref("route")}, "Which messages the rules are about."),
         Key("postures", _ref("postures"), "What happens where a message cannot be read; for all routes."),
+        Key("cookies", _named(COOKIE_NAME, "cookie"), "Cookies of all routes, by name or `NAME*`."),
         Key("signals", _ref("signals"), "Which signals of browsers count, and how; in one file only."),
         Key("notice", _ref("notice"), "What people are told before they decide; in one file only."),
     ),
@@ -294,6 +298,26 @@ FIELD = Shape(
         Key("otherwise", _ref("action"), "What is done where it does not (default: block)."),
     ),
 )
+COOKIE = Shape(
+    "cookie",
+    "a cookie",
+    (
+        *FIELD.keys[:3],
+        Key("otherwise", _ref("action"), "What is done where it does not (default: drop)."),
+        Key(
+            "max_age",
+            {"type": "string", "pattern": LIFETIME},
+            "Longest lifetime: a number with `s`, `min`, `h` or `d`.",
+        ),
+        Key("secure", {"const": True}, "Adds `Secure` where the application left it out; for sites with TLS only."),
+        Key(
+            "http_only",
+            {"const": True},
+            "Adds `HttpOnly` where the application left it out; scripts cannot read it then.",
+        ),
+        Key("same_site", _words(SAME_SITE), "Adds `SameSite` where the application left it out: `lax` or `strict`."),
+    ),
+)
 MASK = Shape(
     "mask",
     "a mask",
@@ -322,6 +346,7 @@ SHAPES = (
     SECTION,
     REST,
     FIELD,
+    COOKIE,
     MASK,
 )
 
