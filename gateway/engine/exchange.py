@@ -77,7 +77,8 @@ class Exchange:
 
     __slots__ = (
         "_content", "_flows", "_limits", "_passed_over", "_response", "_suffix", "caller", "deletions", "head",
-        "identity", "match", "name", "observes", "request_id", "request_plans", "response_plans", "subject", "treatment", "way",
+        "identity", "match", "name", "observes", "request_id", "request_plans", "response_plans",
+        "subject", "treatment", "way",
     )  # fmt: skip
 
     def __init__(

@@ -12,6 +12,7 @@ from gateway.model.errors import Fault, Source, StoreDown, Unreadable
 from gateway.model.message import Refusal, RequestHead
 from gateway.model.words import Direction, Posture
 from gateway.policy.policy import Policy
+from gateway.runtime.cookie_memory import listed_cookies
 from gateway.runtime.moments import Moments
 from gateway.runtime.passage import Passage, Reading, Refused
 from gateway.runtime.services import Services
@@ -29,6 +30,7 @@ class Gateway:
         self.services = services
         self.portal = portal
         self.engine = Engine(policy, services.keys, services.limits, portal)
+        self.cookies = listed_cookies(policy)
         self.moments = Moments()
         self.sightings = Sightings() if has_no_rules(policy) else None
         services.metrics.sightings = self.sightings
@@ -40,6 +42,7 @@ class Gateway:
     def swap(self, policy: Policy) -> None:
         """Requests that arrive from now on meet this policy; those under way finish under theirs."""
         self.engine = Engine(policy, self.services.keys, self.services.limits, self.portal)
+        self.cookies = listed_cookies(policy)
 
     def receive(self, head: RequestHead) -> Passage:
         """Take a request's head.

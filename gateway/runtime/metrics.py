@@ -64,6 +64,8 @@ class Snapshot(msgspec.Struct, frozen=True):
     identities: tuple[tuple[str, str, int], ...] = ()
     key_fetches: dict[str, int] = {}
     unreadable_signals: dict[str, int] = {}
+    cookie_deletions: int = 0
+    cookie_memory_failures: int = 0
 
 
 class RouteCounts(array):  # type: ignore[type-arg]  # it takes no argument at run time
@@ -122,6 +124,8 @@ class Metrics:
         self.key_fetches: defaultdict[str, int] = defaultdict(int)
         self.unreadable_signals: defaultdict[str, int] = defaultdict(int)
         """Requests with a consent string that could not be read, by its kind."""
+        self.cookie_deletions = 0
+        self.cookie_memory_failures = 0
         self._refusals: defaultdict[str, int] = defaultdict(int)
         self._routes: defaultdict[str, RouteCounts] = defaultdict(RouteCounts)
 
@@ -151,6 +155,8 @@ class Metrics:
             identities=tuple((*key, count) for key, count in self.identities.items()),
             key_fetches=dict(self.key_fetches),
             unreadable_signals=dict(self.unreadable_signals),
+            cookie_deletions=self.cookie_deletions,
+            cookie_memory_failures=self.cookie_memory_failures,
         )
 
     def _messages(self) -> Iterator[tuple[str, str, bool, int]]:
@@ -173,7 +179,7 @@ def merge(snapshots: Iterable[Snapshot]) -> Snapshot:
     identities: defaultdict[tuple[str, str], int] = defaultdict(int)
     key_fetches: defaultdict[str, int] = defaultdict(int)
     unreadable_signals: defaultdict[str, int] = defaultdict(int)
-    in_flight = 0
+    in_flight = cookie_deletions = cookie_memory_failures = 0
     for snapshot in snapshots:
         for route, direction, recorded, count in snapshot.messages:
             messages[route, direction, recorded] += count
@@ -186,6 +192,8 @@ def merge(snapshots: Iterable[Snapshot]) -> Snapshot:
             total.counts = [mine + other for mine, other in zip(total.counts, each.counts, strict=True)]
             total.seconds += each.seconds
         in_flight += snapshot.in_flight
+        cookie_deletions += snapshot.cookie_deletions
+        cookie_memory_failures += snapshot.cookie_memory_failures
         for method, path, direction, address, count in snapshot.sightings:
             sightings[method, path, direction, address] += count
         for source, outcome, count in snapshot.identities:
@@ -204,6 +212,8 @@ def merge(snapshots: Iterable[Snapshot]) -> Snapshot:
         identities=tuple((*key, count) for key, count in identities.items()),
         key_fetches=dict(key_fetches),
         unreadable_signals=dict(unreadable_signals),
+        cookie_deletions=cookie_deletions,
+        cookie_memory_failures=cookie_memory_failures,
     )
 
 
@@ -259,6 +269,14 @@ def _families(snapshot: Snapshot) -> Iterator[Metric]:
     for kind, count in sorted(snapshot.unreadable_signals.items()):
         unreadable.add_metric([kind], count)
     yield unreadable
+    yield CounterMetricFamily(
+        PREFIX + "cookie_deletions", "Set-Cookie fields that delete unwanted cookies", value=snapshot.cookie_deletions
+    )
+    yield CounterMetricFamily(
+        PREFIX + "cookie_memory_failures",
+        "Failures of the memory of where cookies were set",
+        value=snapshot.cookie_memory_failures,
+    )
     yield GaugeMetricFamily(PREFIX + "in_flight", "Exchanges under way", value=snapshot.in_flight)
 
 

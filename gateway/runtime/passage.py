@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from gateway.engine.entity import RECEIPT_FIELD
 from gateway.engine.exchange import Exchange
+from gateway.engine.forgetting import forgotten
 from gateway.engine.plan import Plans
 from gateway.engine.step import Refuse, Send, Step
 from gateway.model.errors import Fault, GatewayError, StoreDown, Unreadable
@@ -214,6 +215,8 @@ class Passage:
                     gateway.services.metrics.unreadable_signals[kind] += 1
             if exchange.treatment.session_at is not None:
                 await self._follow_request(identifier, step)
+            if step.decision.plan.forgets and (names := forgotten(step, exchange.head.headers)):
+                exchange.deletions = gateway.services.cookies.deletions(exchange.head.host, names)
             if gateway.sightings is not None:
                 gateway.sightings.note(exchange, Direction.REQUEST, exchange.head.headers)
             if self._flows and isinstance(step, Send):
@@ -236,6 +239,8 @@ class Passage:
             if identities is not None and identities.follows:
                 await identities.follow(exchange, head, body, self._identifier)
             exchange.open_response(head, body, flows=self._flows)
+            if gateway.cookies is not None:
+                gateway.services.cookies.note(gateway.cookies, exchange.head, head.fields)
             step = await self._admit(exchange.subject, exchange.response_plans)
             if self._flows and isinstance(step, Send):
                 self.answer_editor = self._edit(step, exchange.response_plans, head.headers)
@@ -288,7 +293,8 @@ class Passage:
         """Decide, make the record durable, and decide anew if consent changed in the meantime (P4)."""
         if subject is not None and plans.varies_by_person:
             return await self._admit_for(subject)
-        facts = ANYTIME if plans.constant is not None and subject is None else Facts(time.time(), subject)
+        timeless = plans.constant is not None and subject is None and not plans.constant.plan.timed
+        facts = ANYTIME if timeless else Facts(time.time(), subject)
         exchange, direction = self.exchange, self.direction
         step = exchange.decide_request(facts) if direction is Direction.REQUEST else exchange.decide_response(facts)
         if exchange.identity is not None:

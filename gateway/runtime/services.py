@@ -14,6 +14,7 @@ from gateway.model.limits import Limits
 from gateway.model.words import Kind
 from gateway.policy.policy import Policy
 from gateway.runtime.consents import complete
+from gateway.runtime.cookie_memory import CookieMemory
 from gateway.runtime.decisions import Decisions
 from gateway.runtime.erasure import open_subjects
 from gateway.runtime.identities import Identities, Tokens
@@ -27,6 +28,7 @@ from gateway.runtime.settings_identity import IdentitySettings
 from gateway.runtime.settings_ledger import LedgerSettings
 from gateway.runtime.visitors import Visitors
 from gateway.stores.consent import CONSENTS, SqliteConsentStore
+from gateway.stores.cookies import COOKIES
 from gateway.stores.keyfile import load_keyring
 from gateway.stores.ports import ConsentStore
 from gateway.stores.sessions import SESSIONS, SqliteSessionStore
@@ -55,6 +57,7 @@ class Services:
         limits: Limits,
         receipts: bool = False,
         identities: Identities | None = None,
+        cookies: CookieMemory | None = None,
     ) -> None:
         self.keys = keys
         self.people = people
@@ -66,6 +69,7 @@ class Services:
         self.limits = limits
         self.receipts = receipts
         self.identities = identities
+        self.cookies = cookies or CookieMemory(None, metrics, log)
         self._moments = Moments()
         self._counted: dict[str, int] = {}
 
@@ -134,6 +138,7 @@ class Services:
             limits=limits,
             receipts=ledger.receipts,
             identities=identities,
+            cookies=CookieMemory(state / COOKIES, metrics, log),
         )
 
     @property
@@ -194,6 +199,7 @@ class Services:
         if self.identities is not None:
             await self.identities.close()
         await self.decisions.close()
+        self.cookies.close()
         self.people.close()
         self.consent.close()
         if self.ledger is not None:

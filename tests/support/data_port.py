@@ -20,6 +20,7 @@ from gateway.ingress.settings import IngressSettings
 from gateway.ingress.upstream import UpstreamPools
 from gateway.model.limits import Limits
 from gateway.policy.compile import load_policy
+from gateway.runtime.cookie_memory import CookieMemory
 from gateway.runtime.decisions import Decisions
 from gateway.runtime.gateway import Gateway
 from gateway.runtime.metrics import Metrics
@@ -28,6 +29,7 @@ from gateway.runtime.sessions import Sessions
 from gateway.runtime.settings import Listener, Tls
 from gateway.runtime.settings_identity import IdentitySettings
 from gateway.stores.consent import SqliteConsentStore
+from gateway.stores.cookies import COOKIES
 from gateway.stores.sessions import SqliteSessionStore
 
 ROUTES = """
@@ -232,6 +234,7 @@ async def data_port(
                 log=structlog.get_logger(),
                 limits=bounds,
                 identities=open_identities(identity, metrics, structlog.get_logger(), keys),
+                cookies=CookieMemory(Path(state) / COOKIES, metrics, structlog.get_logger()),
             )
             identities = services.identities
             if identities is not None and identity.session is not None:
@@ -267,5 +270,6 @@ async def data_port(
                 if services.identities is not None:
                     await services.identities.close()
                 await decisions.close()
+                services.cookies.close()
                 services.people.close()
                 services.consent.close()
