@@ -21,6 +21,7 @@ _COOKIE_OCTETS = "!#$&'()*+-./:<=>?@[]^_`{|}~"
 _QUOTED = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 _INNER_NAME = re.compile(rb"[ \t,]([!#$%&'*+\-.^_`|~0-9A-Za-z]+)=")
 """A pair that receivers which also cut at white space or commas would find inside a value."""
+_WORD_BREAK = re.compile(rb"[ \t,]+")
 _ESCAPE = re.compile(rb"\\(?:([0-3][0-7][0-7])|(.))", re.DOTALL)
 
 
@@ -125,13 +126,14 @@ class _Run:
                 return segment if new == old else head + b"=" + quote(new, safe=_COOKIE_OCTETS).encode("ascii")
 
     def _refuse_inner_names(self, segment: bytes) -> None:
-        """Values with a listed name inside, or with any where others are not to pass, can be cut in two ways."""
-        value = _value(segment)
-        if value[:1] == b'"':
-            return
-        for match in _INNER_NAME.finditer(value):
-            if self._rest is not Rest.PASS or self._listed.find(match[1].decode("ascii")) is not None:
-                raise Unreadable(Posture.UNPARSABLE_BODY, "a cookie value holds what others read as a cookie")
+        """Text with a listed name inside, or with any where others are not to pass, can be cut in two ways."""
+        name, equals, value = segment.strip(b" \t").partition(b"=")
+        inner = _WORD_BREAK.split(name)[1:] if equals else []
+        if value.lstrip(b" \t")[:1] != b'"':
+            inner += (match[1] for match in _INNER_NAME.finditer(value))
+        for each in inner:
+            if each and (self._rest is not Rest.PASS or self._listed.find(each.decode("latin-1")) is not None):
+                raise Unreadable(Posture.UNPARSABLE_BODY, "a cookie holds what others read as another one")
 
 
 def _listed(edit: PartEdit) -> CookieNames[FieldEdit]:

@@ -97,12 +97,14 @@ class CookieMemory:
         """Write what is still to be written, and let go of the file."""
         if self._writing is not None:
             self._writing.cancel()
+        if self._unwritten and self._path is not None:
+            self._thread = self._thread or ThreadPoolExecutor(1, thread_name_prefix="cookies")
+            self._thread.submit(self._add, self._path, self._unwritten)
         if self._thread is not None:
-            if self._unwritten and self._path is not None:
-                self._thread.submit(self._add, self._path, self._unwritten)
-            if self._writer is not None:
-                self._thread.submit(self._writer.close)
+            self._thread.submit(self._close_writer)
             self._thread.shutdown()
+            self._thread = None
+        self._unwritten = []
         if self._reader is not None:
             self._reader.close()
             self._reader = None
@@ -161,6 +163,11 @@ class CookieMemory:
         if self._writer is None:
             self._writer = SqliteCookieStore(path, busy_timeout=_WRITE_TIMEOUT)
         self._writer.add(rows)
+
+    def _close_writer(self) -> None:
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
 
     def _fail(self, problem: Exception) -> None:
         self._metrics.cookie_memory_failures += 1
