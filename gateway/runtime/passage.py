@@ -215,8 +215,8 @@ class Passage:
                     gateway.services.metrics.unreadable_signals[kind] += 1
             if exchange.treatment.session_at is not None:
                 await self._follow_request(identifier, step)
-            if step.decision.plan.forgets and (names := forgotten(step, exchange.head.headers)):
-                exchange.deletions = gateway.services.cookies.deletions(exchange.head.host, names)
+            if step.decision.plan.forgets:
+                self._forget(step)
             if gateway.sightings is not None:
                 gateway.sightings.note(exchange, Direction.REQUEST, exchange.head.headers)
             if self._flows and isinstance(step, Send):
@@ -224,6 +224,11 @@ class Passage:
         except (Unreadable, Fault, StoreDown) as cause:
             raise Refused(gateway.refuse(cause, self)) from cause
         return self._outgoing(step)
+
+    def _forget(self, step: Step) -> None:
+        """Have the answer delete the cookies that the person does not want."""
+        head = self.exchange.head
+        self.exchange.deletions = self._gateway.services.cookies.deletions(head.host, forgotten(step, head.headers))
 
     async def admit_response(self, head: ResponseHead, body: bytes | None) -> Outgoing:
         """Decide the answer; its record is durable when this returns. Raises Refused.
