@@ -81,7 +81,7 @@ def state_of(answer: Answer, words: Words, *, without: tuple[str, ...] = ()) -> 
     notes: list[str] = []
     event = answer.event
     if look == "off" and answer.answer is not False and answer.found.reason in _BECAUSE:
-        notes.append(words(f"state.because.{answer.found.reason}"))
+        notes.append(words(f"state.because.{_because(answer)}"))
     if event is not None and answer.ended and event.valid_until is not None:
         notes.append(words("state.ended", date=words.day(event.valid_until)))
     elif event is not None:
@@ -97,6 +97,14 @@ def state_of(answer: Answer, words: Words, *, without: tuple[str, ...] = ()) -> 
 
 
 _BECAUSE = frozenset({Reason.RESTRICTED, Reason.WITHDRAWN, Reason.NO_CONSENT, Reason.OBJECTED, Reason.GPC})
+
+
+def _because(answer: Answer) -> str:
+    """The reason in the words of the texts: one that no event of the person gives comes from the browser."""
+    reason = answer.found.reason
+    if reason in (Reason.OBJECTED, Reason.NO_CONSENT) and not answer.found.event:
+        return "signal"
+    return reason
 
 
 def _look(answer: Answer, words: Words) -> tuple[str, str]:

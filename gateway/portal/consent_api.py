@@ -68,6 +68,7 @@ class ConsentApi:
             notice = await self._notice(visit, person)
             detail = "Nothing was recorded. Show this notice, let the person choose again, and cite its digest."
             return problem("notice_not_current", 409, detail, more={"notice": notice})
+        await self._office.forget(visit, person)
         return json_answer(visit, await self._standing(visit, person) | {"changed": changed})
 
     async def _notice(self, visit: Visit, person: Person) -> dict[str, str]:

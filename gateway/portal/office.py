@@ -4,8 +4,10 @@ from collections.abc import Sequence
 
 import msgspec
 
+from gateway.documents.cookie_names import CookieNames, carried
 from gateway.engine.signals import with_signals
 from gateway.model.facts import Facts
+from gateway.policy.cookies import denied_cookies
 from gateway.portal.items import Item, items_of
 from gateway.portal.keys import Keys
 from gateway.portal.notices import NAME, Notice, Notices
@@ -44,9 +46,24 @@ class Office:
     async def standings(self, visit: Visit, person: Person | None) -> Standings:
         """What the person decided, and how everything stands now. Raises StoreDown."""
         history = [] if person is None else await self.services.decisions.history(person.handle)
+        return Standings(history, items_of(visit.policy, history, self._facts(visit, person, history)))
+
+    def _facts(self, visit: Visit, person: Person | None, history: Sequence[ConsentEvent]) -> Facts:
         handle = None if person is None else person.handle
-        facts = with_signals(Facts(visit.now, handle, fold(history)), self.gateway.engine.signals.read(visit.head))
-        return Standings(history, items_of(visit.policy, history, facts))
+        return with_signals(Facts(visit.now, handle, fold(history)), self.gateway.engine.signals.read(visit.head))
+
+    async def forget(self, visit: Visit, person: Person) -> None:
+        """Have the answer delete the cookies of purposes that the person does not want. Raises StoreDown.
+
+        Those that came with the request, and those that stand in the rules by their whole names: a cookie
+        that an application set for another path than this one's does not come here.
+        """
+        history = await self.services.decisions.history(person.handle)
+        denied = denied_cookies(visit.policy, self._facts(visit, person, history))
+        if not denied:
+            return
+        sent = carried(visit.head.headers, CookieNames((name, name) for name in denied))
+        visit.cookies += self.services.cookies.deletions(visit.head.host, dict.fromkeys((*sent, *sorted(denied))))
 
     async def show(self, visit: Visit, person: Person, layer: str, method: str) -> Notice:
         """The notice that the answer will hold; that it was shown is durable when this returns. Raises StoreDown."""

@@ -162,6 +162,7 @@ class Portal:
             changed = await self._deciding.answer(visit, person, form, method=method)
         except Stale:
             return await self._pages.overview(visit, person, alert="stale", status=409)
+        await self._office.forget(visit, person)
         if form.back:
             return see_other(visit, form.back)
         done = "saved" if changed else "open" if form.do == SAVE and not form.wishes else "nothing"
@@ -172,6 +173,7 @@ class Portal:
         if isinstance(form, OwnAnswer):
             return form
         await self._deciding.withdraw(visit, person, notice=form.notice, method=PORTAL)
+        await self._office.forget(visit, person)
         return see_other(visit, visit.link(done="withdrawn") + "#status")
 
     def _form(self, visit: Visit, person: Person, body: bytes) -> Form | OwnAnswer:

@@ -190,6 +190,18 @@ def test_nobody_can_answer_what_was_not_asked(key):
         ([event("ads", ConsentStatus.GIVEN, until=UNTIL)], {}, "on", ("since", "until")),
         ([event("ads", ConsentStatus.REFUSED)], {}, "off", ("since",)),
         ([event("ads", ConsentStatus.GIVEN, until=START + 5)], {}, "off", ("ended on",)),
+        (
+            [event("ads", ConsentStatus.GIVEN)],
+            {"opted_out": True},
+            "off",
+            ("because your browser says no", "you agreed"),
+        ),
+        (
+            [event("ads", ConsentStatus.GIVEN)],
+            {"denied": frozenset({("ads", "*")})},
+            "off",
+            ("because your browser says no", "you agreed"),
+        ),
         ([event("ads", ConsentStatus.GIVEN)], {"gpc": True}, "off", ("because your browser", "you agreed")),
         (
             [event("ads", ConsentStatus.GIVEN), event("ads", ConsentStatus.RESTRICTED)],

@@ -3,6 +3,7 @@
 import re
 from contextlib import asynccontextmanager
 from html.parser import HTMLParser
+from pathlib import Path
 from tempfile import TemporaryDirectory
 from urllib.parse import urlencode
 
@@ -80,6 +81,7 @@ class Reader:
         self.cookie = b""
 
     def fields(self, *more: bytes) -> tuple[bytes, ...]:
+        """Field lines of a request; cookies among `more` go beside that of the reader."""
         return (*self.lines, *more, *((b"Cookie: " + self.cookie,) if self.cookie else ()))
 
     async def send(self, raw: bytes, method: str = "GET") -> Answer:
@@ -122,17 +124,16 @@ class Reader:
 
 @asynccontextmanager
 async def portal_port(
-    routes: str = ROUTES, settings: PortalSettings = PLENTY, *, trusted=(), identity=VISITORS, **more
+    routes: str = ROUTES, settings: PortalSettings = PLENTY, *, trusted=(), identity=VISITORS, scripts=(), **more
 ):
     with TemporaryDirectory() as state:
-        from pathlib import Path
 
         def pages(gateway):
             gateway.portal = settings.prefix
             gateway.swap(gateway.policy)
             return Portal(gateway, settings, Path(state), trusted)
 
-        async with data_port(routes=routes, own_pages=pages, identity=identity, **more) as port:
+        async with data_port(*scripts, routes=routes, own_pages=pages, identity=identity, **more) as port:
             port.state = Path(state)
             yield port
 
