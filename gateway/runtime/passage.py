@@ -211,8 +211,7 @@ class Passage:
                 exchange.caller = caller_of(exchange.identity, subject)
             step = await self._admit(subject, exchange.request_plans)
             if exchange.request_plans.signals is not None:
-                for kind in exchange.unreadable_signals:
-                    gateway.services.metrics.unreadable_signals[kind] += 1
+                self._count_unreadable()
             if exchange.treatment.session_at is not None:
                 await self._follow_request(identifier, step)
             if step.decision.plan.forgets:
@@ -224,6 +223,11 @@ class Passage:
         except (Unreadable, Fault, StoreDown) as cause:
             raise Refused(gateway.refuse(cause, self)) from cause
         return self._outgoing(step)
+
+    def _count_unreadable(self) -> None:
+        """Count the kinds of strings in the request that could not be read."""
+        for kind in self.exchange.unreadable_signals:
+            self._gateway.services.metrics.unreadable_signals[kind] += 1
 
     def _forget(self, step: Step) -> None:
         """Have the answer delete the cookies that the person does not want."""
