@@ -10,11 +10,11 @@ from typing import Any
 
 import msgspec
 
-from gateway.portal.deciding import Deciding, Stale
+from gateway.portal.context import PortalContext
 from gateway.portal.forms import REFUSE_ALL, SAVE, Form
-from gateway.portal.items import Answer, Item, Kind
 from gateway.portal.notices import SHORT, name_of, title_of
-from gateway.portal.office import Office
+from gateway.portal.preferences import Answer, Kind, Preference
+from gateway.portal.submissions import Stale, Submissions
 from gateway.portal.views import json_answer, problem
 from gateway.portal.visits import Person, Visit
 from gateway.runtime.own_pages import OwnAnswer
@@ -44,9 +44,9 @@ class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class ConsentApi:
     """Answers one request; both methods raise StoreDown."""
 
-    def __init__(self, office: Office, deciding: Deciding) -> None:
-        self._office = office
-        self._deciding = deciding
+    def __init__(self, context: PortalContext, submissions: Submissions) -> None:
+        self._context = context
+        self._submissions = submissions
 
     async def tell(self, visit: Visit, person: Person | None) -> OwnAnswer:
         """How everything stands; to nobody, that nothing is answered."""
@@ -63,16 +63,16 @@ class ConsentApi:
         if form is None:
             return problem("unreadable_decision", 400, "Send choices, or withdraw: all; docs/portal.md has the form.")
         try:
-            changed = await self._deciding.answer(visit, person, form, method=API)
+            changed = await self._submissions.answer(visit, person, form, method=API)
         except Stale:
             notice = await self._notice(visit, person)
             detail = "Nothing was recorded. Show this notice, let the person choose again, and cite its digest."
             return problem("notice_not_current", 409, detail, more={"notice": notice})
-        await self._office.forget(visit, person)
+        await self._context.forget(visit, person)
         return json_answer(visit, await self._standing(visit, person) | {"changed": changed})
 
     async def _notice(self, visit: Visit, person: Person) -> dict[str, str]:
-        notice = await self._office.show(visit, person, SHORT, API)
+        notice = await self._context.show(visit, person, SHORT, API)
         return {
             "version": notice.version,
             "digest": notice.digest,
@@ -82,11 +82,11 @@ class ConsentApi:
         }
 
     async def _standing(self, visit: Visit, person: Person | None) -> dict[str, Any]:
-        standings = await self._office.standings(visit, person)
+        standings = await self._context.standings(visit, person)
         return {
             "known_by": None if person is None else person.identity.source,
             "gpc": visit.gpc,
-            "purposes": [_purpose(item, visit) for item in standings.items],
+            "purposes": [_purpose(preference, visit) for preference in standings.preferences],
         }
 
 
@@ -96,27 +96,27 @@ def _form(body: bytes) -> Form | None:
         request = msgspec.json.decode(body, type=Request)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         return None
-    wishes = {(choice.purpose, choice.recipient): choice.consent for choice in request.choices}
-    if len(wishes) != len(request.choices) or bool(wishes) == bool(request.withdraw):
+    selection = {(choice.purpose, choice.recipient): choice.consent for choice in request.choices}
+    if len(selection) != len(request.choices) or bool(selection) == bool(request.withdraw):
         return None
     if request.withdraw not in ("", "all"):
         return None
-    return Form(notice=request.notice, do=REFUSE_ALL if request.withdraw else SAVE, wishes=wishes)
+    return Form(notice=request.notice, do=REFUSE_ALL if request.withdraw else SAVE, selection=selection)
 
 
-def _purpose(item: Item, visit: Visit) -> dict[str, Any]:
+def _purpose(preference: Preference, visit: Visit) -> dict[str, Any]:
     return {
-        "purpose": item.purpose.name,
-        "title": title_of(item.purpose, visit.words)[0],
-        "basis": item.purpose.basis,
-        "asks": {Kind.CONSENT: "consent", Kind.OBJECTION: "objection", Kind.FIXED: None}[item.kind],
-        "sale_or_share": item.purpose.sale_or_share,
-        "each_recipient": item.separate,
-        **_answer(item.whole),
+        "purpose": preference.purpose.name,
+        "title": title_of(preference.purpose, visit.words)[0],
+        "basis": preference.purpose.basis,
+        "asks": {Kind.CONSENT: "consent", Kind.OBJECTION: "objection", Kind.FIXED: None}[preference.kind],
+        "sale_or_share": preference.purpose.sale_or_share,
+        "each_recipient": preference.separate,
+        **_answer(preference.whole),
         "recipients": [
             {"recipient": each.recipient, "title": name_of(visit.policy.recipients[each.recipient], visit.words)}
             | _answer(each)
-            for each in item.each
+            for each in preference.each
         ],
     }
 

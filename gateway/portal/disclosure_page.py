@@ -7,9 +7,9 @@ import msgspec
 from markupsafe import Markup
 
 from gateway.policy.policy import Policy, Purpose, Recipient
+from gateway.portal.access_texts import class_words, say, word
 from gateway.portal.disclosure_plot import legend, plot_svg
 from gateway.portal.disclosures import Disclosures, Use
-from gateway.portal.insight_texts import class_words, say, word
 from gateway.portal.periods import FLOWS, Period
 
 
@@ -40,13 +40,13 @@ class PeriodRow(msgspec.Struct, frozen=True):
 def disclosures_context(view: Disclosures, language: str, policy: Policy) -> dict[str, Any]:
     """What the template takes; purposes and recipients go by the titles that the rules give them.
 
-    Its keys: `insight` (texts), `notes` (sentences), `passed` and `held` (rows), `plot`, `flows`, `periods`, `unit`.
+    Its keys: `access` (texts), `notes` (sentences), `passed` and `held` (rows), `plot`, `flows`, `periods`, `unit`.
     """
     passed = [_passed(use, language, policy) for use in view.uses if use.passed]
     held = [_held(use, language, policy) for use in view.uses if use.withheld]
     unit = view.periods[0].unit if view.periods else "day"
     return {
-        "insight": lambda key: say(language, key),
+        "access": lambda key: say(language, key),
         "notes": _notes(view, language),
         "passed": passed,
         "held": held,

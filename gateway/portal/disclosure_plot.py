@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 
 from markupsafe import Markup
 
-from gateway.portal.insight_texts import say, word
+from gateway.portal.access_texts import say, word
 from gateway.portal.periods import FLOWS, Period
 
 WIDTH, HEIGHT = 720, 280

@@ -1,11 +1,11 @@
-"""What a form of the pages sends back. Pure; nothing of it is believed before `keys` and `notices` looked at it."""
+"""What a form of the pages sends back. Pure; nothing of it is believed before `csrf` and `notices` looked at it."""
 
 from collections.abc import Iterator
 from urllib.parse import parse_qsl
 
 import msgspec
 
-from gateway.portal.wishes import Wishes
+from gateway.portal.choices import Selection
 from gateway.stores.event import ANY_RECIPIENT
 
 ACCEPT_ALL, REFUSE_ALL, SAVE = "accept_all", "refuse_all", "save"
@@ -19,7 +19,7 @@ class FormUnreadable(ValueError):  # noqa: N818 - the word of the glossary
 
 
 class Form(msgspec.Struct, frozen=True):
-    """`wishes` are the answers that were given one by one; `back` is where to go afterwards, if not to the overview."""
+    """`selection` are the answers given one by one; `back` is where to go afterwards, if not to the overview."""
 
     token: str = ""
     notice: str = ""
@@ -27,7 +27,7 @@ class Form(msgspec.Struct, frozen=True):
     via: str = ""
     do: str = ""
     back: str = ""
-    wishes: Wishes = {}
+    selection: Selection = {}
 
 
 def read_form(media_type: bytes, body: bytes) -> Form:
@@ -53,11 +53,11 @@ def read_form(media_type: bytes, body: bytes) -> Form:
         via=fields.get("via", ""),
         do=fields.get("do", SAVE),
         back=safe_path(fields.get("back", "")),
-        wishes=dict(_wishes(fields, {value for name, value in pairs if name == "was"})),
+        selection=dict(_selected(fields, {value for name, value in pairs if name == "was"})),
     )
 
 
-def _wishes(fields: dict[str, str], ticked_before: set[str]) -> Iterator[tuple[tuple[str, str], bool]]:
+def _selected(fields: dict[str, str], ticked_before: set[str]) -> Iterator[tuple[tuple[str, str], bool]]:
     """Answers; a box that is ticked says no, and one that was ticked when it was shown, and is not, says yes."""
     for name, value in fields.items():
         kind, *rest = name.split(":")

@@ -12,7 +12,7 @@ from markupsafe import Markup
 from gateway.policy.policy import Policy, Purpose, Recipient
 from gateway.policy.schema import CONTROLLER
 from gateway.policy.uses import uses_of
-from gateway.portal.insight_texts import class_words, word
+from gateway.portal.access_texts import class_words, word
 from gateway.portal.templating import TEMPLATES
 from gateway.portal.texts import WORDS, Words
 from gateway.runtime.kept_notices import KeptNotices

@@ -3,11 +3,11 @@
 import msgspec
 from markupsafe import Markup
 
-from gateway.portal.cards import Card, card_of
+from gateway.portal.context import PortalContext
 from gateway.portal.forms import BANNER, safe_path
-from gateway.portal.items import Item, Kind
 from gateway.portal.notices import FULL, SHORT, Notice, name_of, title_of
-from gateway.portal.office import Office
+from gateway.portal.preference_cards import Card, card_of
+from gateway.portal.preferences import Kind, Preference
 from gateway.portal.texts import NAMES, WORDS
 from gateway.portal.visits import Person, Visit
 from gateway.runtime.own_pages import OwnAnswer
@@ -52,17 +52,17 @@ class Alert(msgspec.Struct, frozen=True):
 class Pages:
     """Each method answers one page, for the person of the visit. All raise StoreDown."""
 
-    def __init__(self, office: Office) -> None:
-        self._office = office
+    def __init__(self, context: PortalContext) -> None:
+        self._context = context
 
     async def overview(self, visit: Visit, person: Person, *, alert: str = "", status: int = 200) -> OwnAnswer:
         """Notice, state and choices. `alert` names the text of what did not work before."""
-        office, words = self._office, visit.words
-        notice = await office.show(visit, person, FULL, PORTAL)
-        items = (await office.standings(visit, person)).items
-        cards = {kind: self._cards(visit, items, kind) for kind in Kind}
+        context, words = self._context, visit.words
+        notice = await context.show(visit, person, FULL, PORTAL)
+        preferences = (await context.standings(visit, person)).preferences
+        cards = {kind: self._cards(visit, preferences, kind) for kind in Kind}
         done = visit.query.get("done", "")
-        return office.views.page(
+        return context.views.page(
             visit,
             "overview.html",
             words("overview.title"),
@@ -71,7 +71,7 @@ class Pages:
             done=words(f"done.{done}") if done in DONE else "",
             alert=Alert(words.titled("error", alert), words(f"error.{alert}")) if alert else None,
             who=words("overview.visitor" if person.is_visitor else "overview.known"),
-            signal=_signal(visit, items),
+            signal=_signal(visit, preferences),
             notice=notice,
             cards=cards[Kind.CONSENT],
             objections=cards[Kind.OBJECTION],
@@ -81,11 +81,11 @@ class Pages:
 
     async def history(self, visit: Visit, person: Person) -> OwnAnswer:
         """Every decision, the newest first, and every notice that was shown."""
-        decisions = self._office.services.decisions
+        decisions = self._context.services.decisions
         served = await decisions.served(person.handle)
         digests = {each.digest for each in served}
         lines = [_line(event, visit, digests) for event in reversed(await decisions.history(person.handle))]
-        return self._office.views.page(
+        return self._context.views.page(
             visit,
             "history.html",
             visit.words("history.title"),
@@ -96,12 +96,14 @@ class Pages:
 
     async def kept(self, visit: Visit, person: Person, digest: str) -> OwnAnswer | None:
         """A notice exactly as it was shown to this person; None where it never was, or not by these pages."""
-        served = [each for each in await self._office.services.decisions.served(person.handle) if each.digest == digest]
-        content = await self._office.notices.kept.read(digest) if served else None
+        served = [
+            each for each in await self._context.services.decisions.served(person.handle) if each.digest == digest
+        ]
+        content = await self._context.notices.kept.read(digest) if served else None
         if content is None:
             return None
         title = visit.words("kept.title", version=served[-1].version)
-        return self._office.views.page(
+        return self._context.views.page(
             visit,
             "kept.html",
             title,
@@ -113,8 +115,8 @@ class Pages:
 
     async def banner(self, visit: Visit, person: Person) -> OwnAnswer:
         """The question in short, for a frame in a page of this host."""
-        notice = await self._office.show(visit, person, SHORT, BANNER)
-        return self._office.views.page(
+        notice = await self._context.show(visit, person, SHORT, BANNER)
+        return self._context.views.page(
             visit,
             "banner.html",
             visit.words("banner.title"),
@@ -126,24 +128,24 @@ class Pages:
         )
 
     def _form(self, visit: Visit, person: Person, notice: Notice, via: str) -> dict[str, str]:
-        token = self._office.keys.token(person.handle, visit.now)
+        token = self._context.csrf_tokens.token(person.handle, visit.now)
         return {"token": token, "notice": notice.digest, "via": via, "language": visit.chosen_language}
 
-    def _cards(self, visit: Visit, items: tuple[Item, ...], kind: Kind) -> list[Card]:
-        return [card_of(item, visit.policy, visit.words) for item in items if item.kind is kind]
+    def _cards(self, visit: Visit, preferences: tuple[Preference, ...], kind: Kind) -> list[Card]:
+        return [card_of(preference, visit.policy, visit.words) for preference in preferences if preference.kind is kind]
 
     def style(self) -> OwnAnswer:
-        return self._office.views.style
+        return self._context.views.style
 
     def logo(self) -> OwnAnswer | None:
-        return self._office.views.logo
+        return self._context.views.logo
 
 
-def _signal(visit: Visit, items: tuple[Item, ...]) -> str:
+def _signal(visit: Visit, preferences: tuple[Preference, ...]) -> str:
     words = visit.words
     if not visit.gpc:
         return words("gpc.absent")
-    sold = [title_of(item.purpose, words)[0] for item in items if item.purpose.sale_or_share]
+    sold = [title_of(preference.purpose, words)[0] for preference in preferences if preference.purpose.sale_or_share]
     return words("gpc.purposes", purposes=words.listed(sold)) if sold else words("gpc.nothing")
 
 

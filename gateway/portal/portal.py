@@ -12,15 +12,15 @@ from typing import TypeAlias
 import msgspec
 
 from gateway.model.message import RequestHead, header_values
+from gateway.portal.access_pages import FILES, AccessPages
 from gateway.portal.consent_api import ConsentApi
-from gateway.portal.deciding import Deciding, Stale
+from gateway.portal.context import PortalContext
+from gateway.portal.csrf import is_same_origin
 from gateway.portal.forms import BANNER, SAVE, Form, FormUnreadable, read_form
-from gateway.portal.insight_pages import FILES, InsightPages
-from gateway.portal.keys import comes_from_here
 from gateway.portal.notices import Notices
-from gateway.portal.office import Office
 from gateway.portal.pages import PORTAL, Pages
-from gateway.portal.rates import Rates, peer_key
+from gateway.portal.rate_limit import RateLimit, peer_key
+from gateway.portal.submissions import Stale, Submissions
 from gateway.portal.views import Views, problem, see_other
 from gateway.portal.visits import Person, Visit
 from gateway.portal.well_known import READ, WellKnown, allow
@@ -64,20 +64,20 @@ class Portal:
         self._well_known = WellKnown(gateway)
         self._views = Views(settings)
         notices = Notices(KeptNotices(state), settings.languages, settings.prefix)
-        self._office = Office(gateway, settings, notices, self._views)
-        self._deciding = Deciding(self._office)
-        self._pages = Pages(self._office)
-        self._api = ConsentApi(self._office, self._deciding)
-        insight = InsightPages(self._office, state)
-        self._peers = Rates(settings.rate.peer)
-        self._persons = Rates(settings.rate.person)
+        self._context = PortalContext(gateway, settings, notices, self._views)
+        self._submissions = Submissions(self._context)
+        self._pages = Pages(self._context)
+        self._api = ConsentApi(self._context, self._submissions)
+        access = AccessPages(self._context, state)
+        self._peers = RateLimit(settings.rate.peer)
+        self._persons = RateLimit(settings.rate.person)
         self._table = {
             "": _Page(READ, lambda visit, person, _: self._pages.overview(visit, person), meets=True),
             "/banner": _Page(READ, lambda visit, person, _: self._pages.banner(visit, person), meets=True),
             "/history": _Page(READ, lambda visit, person, _: self._pages.history(visit, person)),
-            "/disclosures": _Page(READ, lambda visit, person, _: insight.disclosures(visit, person)),
-            "/receipt": _Page(READ, lambda visit, person, _: insight.receipt(visit, person)),
-            **{path: _Page(READ, _file(insight, name)) for name, path in FILES.items()},
+            "/disclosures": _Page(READ, lambda visit, person, _: access.disclosures(visit, person)),
+            "/receipt": _Page(READ, lambda visit, person, _: access.receipt(visit, person)),
+            **{path: _Page(READ, _file(access, name)) for name, path in FILES.items()},
             "/choices": _Page(_SEND, self._choices),
             "/withdraw": _Page(_SEND, self._withdraw),
             _NOTICE: _Page(READ, self._kept),
@@ -118,7 +118,7 @@ class Portal:
         peer = peer_key(visit.head, self._trusted)
         if peer and not self._peers.allows(peer, now):
             return self._refuse(visit, "rate", 429, _WAIT)
-        person = await self._office.persons.find(visit.head)
+        person = await self._context.identification.find(visit.head)
         if person is None:
             return await self._unknown(visit, page, body)
         if not self._persons.allows(person.handle, now):
@@ -130,7 +130,7 @@ class Portal:
         method = visit.head.method
         asks = _calls(visit) and visit.query.get("notice") == "1"
         if method == "GET" and (page.meets or asks):
-            met = await self._office.persons.meet()
+            met = await self._context.identification.meet()
             if met is None:
                 return self._refuse(visit, "nobody", 403)
             person, cookie = met
@@ -140,7 +140,7 @@ class Portal:
             return await self._api.tell(visit, None)
         if method in READ:
             return self._views.message(visit, "nobody", 200) if page.meets else see_other(visit, visit.link())
-        return self._refuse(visit, "cookies" if self._office.services.visitors is not None else "nobody", 403)
+        return self._refuse(visit, "cookies" if self._context.services.visitors is not None else "nobody", 403)
 
     def _refuse(self, visit: Visit, name: str, status: int, *extra: tuple[bytes, bytes]) -> OwnAnswer:
         """What did not work: in words for people, as a problem for programs."""
@@ -159,21 +159,21 @@ class Portal:
             return form
         method = BANNER if form.via == BANNER else PORTAL
         try:
-            changed = await self._deciding.answer(visit, person, form, method=method)
+            changed = await self._submissions.answer(visit, person, form, method=method)
         except Stale:
             return await self._pages.overview(visit, person, alert="stale", status=409)
-        await self._office.forget(visit, person)
+        await self._context.forget(visit, person)
         if form.back:
             return see_other(visit, form.back)
-        done = "saved" if changed else "open" if form.do == SAVE and not form.wishes else "nothing"
+        done = "saved" if changed else "open" if form.do == SAVE and not form.selection else "nothing"
         return see_other(visit, visit.link(done=done) + "#status")
 
     async def _withdraw(self, visit: Visit, person: Person, body: bytes) -> OwnAnswer:
         form = self._form(visit, person, body)
         if isinstance(form, OwnAnswer):
             return form
-        await self._deciding.withdraw(visit, person, notice=form.notice, method=PORTAL)
-        await self._office.forget(visit, person)
+        await self._submissions.withdraw(visit, person, notice=form.notice, method=PORTAL)
+        await self._context.forget(visit, person)
         return see_other(visit, visit.link(done="withdrawn") + "#status")
 
     def _form(self, visit: Visit, person: Person, body: bytes) -> Form | OwnAnswer:
@@ -183,20 +183,20 @@ class Portal:
         except FormUnreadable:
             return self._refuse(visit, "unreadable", 400)
         visit.speak(form.language)
-        if not comes_from_here(visit.head) or not self._office.keys.fits(form.token, person.handle, visit.now):
+        if not is_same_origin(visit.head) or not self._context.csrf_tokens.fits(form.token, person.handle, visit.now):
             return self._refuse(visit, "foreign", 403)
         return form
 
     async def _call(self, visit: Visit, person: Person, body: bytes) -> OwnAnswer:
-        if not comes_from_here(visit.head) and (visit.head.method == "POST" or "notice" in visit.query):
+        if not is_same_origin(visit.head) and (visit.head.method == "POST" or "notice" in visit.query):
             return self._refuse(visit, "foreign", 403)
         if visit.head.method == "POST":
             return await self._api.decide(visit, person, _media_type(visit.head), body)
         return await self._api.tell(visit, person)
 
 
-def _file(insight: InsightPages, name: str) -> _Answer:
-    return lambda visit, person, _: insight.file(visit, person, name)
+def _file(access: AccessPages, name: str) -> _Answer:
+    return lambda visit, person, _: access.file(visit, person, name)
 
 
 def _calls(visit: Visit) -> bool:

@@ -60,7 +60,7 @@ class Views:
         variables = f"--accent-light: {theme.accent}; --accent-dark: {theme.accent_dark}; --font: {_FONTS[theme.font]};"
         parts = [
             files("gateway.portal").joinpath("templates", name).read_text("utf-8")
-            for name in ("style.css", "insight.css")
+            for name in ("style.css", "access.css")
         ]
         self._style = f":root {{ {variables} }}\n{''.join(parts)}".encode()
         self._style_name = "/style.css?" + hashlib.sha256(self._style).hexdigest()[:12]

@@ -8,10 +8,10 @@ import pytest
 from rulebook import TODAY
 
 from gateway.policy.compile import load_policy
+from gateway.portal.access_texts import LANGUAGES, say, word
 from gateway.portal.disclosure_page import disclosures_context
 from gateway.portal.disclosure_plot import HEIGHT, WIDTH, plot_svg
 from gateway.portal.disclosures import SUBJECT, Disclosures, Use
-from gateway.portal.insight_texts import LANGUAGES, say, word
 from gateway.portal.periods import FLOWS, Period, periods_of
 
 TEMPLATES = jinja2.Environment(
@@ -199,7 +199,7 @@ def test_without_periods_there_is_no_picture():
 
 
 def test_the_style_sheet_has_every_class_of_the_picture_in_both_schemes():
-    style = TEMPLATES.get_template("insight.css").render()
+    style = TEMPLATES.get_template("access.css").render()
     light, dark = style.split("@media (prefers-color-scheme: dark)")
 
     for name in {"plot-axis", "plot-label", *(f"plot-{flow}" for flow in FLOWS)}:

@@ -1,4 +1,4 @@
-"""What can be decided, how it stands, and which events make a wish come true. Pure."""
+"""What can be decided, how it stands, and which events a selection makes. Pure."""
 
 import itertools
 
@@ -10,10 +10,10 @@ from gateway.model.words import ConsentStatus
 from gateway.policy.compile import load_policy
 from gateway.policy.decide import standing
 from gateway.policy.uses import uses_of
-from gateway.portal.cards import card_of
-from gateway.portal.items import Kind, items_of
+from gateway.portal.choices import choices_of, left_over, select_all
+from gateway.portal.preference_cards import card_of
+from gateway.portal.preferences import Kind, preferences_of
 from gateway.portal.texts import WORDS
-from gateway.portal.wishes import choices_of, left_over, wish_for_all
 from gateway.stores.event import MICROSECONDS, ConsentEvent, new_event_id
 from gateway.stores.fold import fold
 
@@ -65,7 +65,9 @@ def facts_of(history, **more):
 
 
 def items(*history, **more):
-    return {item.purpose.name: item for item in items_of(POLICY, history, facts_of(history, **more))}
+    return {
+        preference.purpose.name: preference for preference in preferences_of(POLICY, history, facts_of(history, **more))
+    }
 
 
 def after(history, choices):
@@ -89,7 +91,7 @@ def test_uses_follow_from_routes_and_declarations():
 def test_each_purpose_is_of_its_kind_and_stands_behind_what_it_is_part_of():
     found = items()
     assert list(found) == ["ads", "ads.mail", "service", "fraud", "sale", "partners"]
-    assert {name: item.kind for name, item in found.items()} == {
+    assert {name: preference.kind for name, preference in found.items()} == {
         "ads": Kind.CONSENT, "ads.mail": Kind.CONSENT, "service": Kind.FIXED, "fraud": Kind.OBJECTION,
         "sale": Kind.OBJECTION, "partners": Kind.CONSENT,
     }  # fmt: skip
@@ -101,7 +103,7 @@ def test_each_purpose_is_of_its_kind_and_stands_behind_what_it_is_part_of():
 
 
 def test_nothing_is_answered_for_anybody():
-    assert all(each.answer is None for item in items().values() for each in (item.whole, *item.each))
+    assert all(each.answer is None for preference in items().values() for each in (preference.whole, *preference.each))
 
 
 def test_an_answer_that_has_ended_is_none():
@@ -116,8 +118,8 @@ def test_everything_at_once_comes_true_whatever_was_said_before(history, wanted)
     """Of all kinds of earlier answers: for any, for one recipient, and where each needs its own."""
     keys = (("ads", "*"), ("ads", "net"), ("partners", "net"))
     events = [event(*key[:1], status, key[1]) for key, status in zip(keys, history, strict=True) if status is not None]
-    before = items_of(POLICY, events, facts_of(events))
-    choices = choices_of(before, wish_for_all(before, wanted), until=UNTIL, renew=wanted)
+    before = preferences_of(POLICY, events, facts_of(events))
+    choices = choices_of(before, select_all(before, wanted), until=UNTIL, renew=wanted)
     facts = facts_of(after(events, choices))
     for purpose, recipients in (("ads", ("*", "net", "mailer")), ("partners", ("net", "mailer")), ("ads.mail", ("*",))):
         for recipient in recipients:
@@ -126,7 +128,7 @@ def test_everything_at_once_comes_true_whatever_was_said_before(history, wanted)
     if not wanted:
         assert all(choice.status.narrows for choice in choices)
         now = after(events, choices)
-        assert choices_of(items_of(POLICY, now, facts), wish_for_all(before, False), until=None) == []
+        assert choices_of(preferences_of(POLICY, now, facts), select_all(before, False), until=None) == []
 
 
 @pytest.mark.parametrize("history", list(itertools.product(ANSWERS, repeat=2)))
@@ -134,7 +136,7 @@ def test_everything_at_once_comes_true_whatever_was_said_before(history, wanted)
 def test_one_recipient_of_those_that_are_asked_apart(history, wanted):
     keys = (("partners", "*"), ("partners", "net"))
     events = [event(key[0], status, key[1]) for key, status in zip(keys, history, strict=True) if status is not None]
-    before = items_of(POLICY, events, facts_of(events))
+    before = preferences_of(POLICY, events, facts_of(events))
     choices = choices_of(before, {("partners", "net"): wanted}, until=UNTIL)
     facts = facts_of(after(events, choices))
     assert standing(POLICY.purposes["partners"], "net", facts).allows is wanted

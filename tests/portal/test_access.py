@@ -15,8 +15,8 @@ from gateway.engine.record import bare_entry
 from gateway.model.errors import StoreDown
 from gateway.model.limits import DEFAULT_LIMITS
 from gateway.model.words import Assurance, Kind
-from gateway.portal.insight import FORMS, SPANS, Insight
-from gateway.portal.insight_texts import LANGUAGES
+from gateway.portal.access import FORMS, SPANS, Access
+from gateway.portal.access_texts import LANGUAGES
 from gateway.portal.receipt_check import check_receipt
 from gateway.runtime.decisions import Choice
 from gateway.runtime.gateway import Gateway
@@ -53,8 +53,8 @@ async def gateway(state):
 
 
 @pytest.fixture
-async def insight(gateway, state):
-    opened = Insight(gateway, state)
+async def access(gateway, state):
+    opened = Access(gateway, state)
     yield opened
     opened.close()
 
@@ -85,15 +85,15 @@ async def looks(state, subject):
     ]  # fmt: skip
 
 
-async def disclosures(insight, *handles, days=0, language="en"):
-    return await insight.disclosures(
+async def disclosures(access, *handles, days=0, language="en"):
+    return await access.disclosures(
         handles, caller=f"session:{handles[0]}", language=language, days=days, link=lambda days: f"/d?days={days}"
     )
 
 
-async def test_a_look_at_disclosures_is_the_next_ones_disclosure(insight, state, ann):
-    first = await disclosures(insight, ann)
-    second = await disclosures(insight, ann, days=30)
+async def test_a_look_at_disclosures_is_the_next_ones_disclosure(access, state, ann):
+    first = await disclosures(access, ann)
+    second = await disclosures(access, ann, days=30)
 
     assert (first["passed"], first["plot"]) == ([], "")
     assert [(row.recipient, row.purpose) for row in second["passed"]] == [("You", "Your right of access")]
@@ -106,19 +106,19 @@ async def test_a_look_at_disclosures_is_the_next_ones_disclosure(insight, state,
 
 
 @pytest.mark.parametrize(("days", "current"), [(30, 30), (365, 365), (0, 0), (-1, 0), (10**9, 0)])
-async def test_spans_are_those_that_the_page_offers(insight, ann, days, current):
-    shown = await disclosures(insight, ann, days=days)
+async def test_spans_are_those_that_the_page_offers(access, ann, days, current):
+    shown = await disclosures(access, ann, days=days)
 
     assert [span[2] for span in shown["spans"]] == [each == current for each in SPANS]
     assert len(shown["notes"]) == (3 if current else 2)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-async def test_the_templates_take_what_is_given(gateway, insight, ann, language):
+async def test_the_templates_take_what_is_given(gateway, access, ann, language):
     await decide(gateway, ann, ("ads", S.GIVEN))
     await collected(gateway, ann)
-    page = await insight.receipt_page([ann], language=language, link=lambda name: f"/p/{name}")
-    shown = TEMPLATES.get_template("disclosures.html").render(await disclosures(insight, ann, language=language))
+    page = await access.receipt_page([ann], language=language, link=lambda name: f"/p/{name}")
+    shown = TEMPLATES.get_template("disclosures.html").render(await disclosures(access, ann, language=language))
     offered = TEMPLATES.get_template("receipt.html").render(page)
 
     assert "<svg" in shown
@@ -127,10 +127,10 @@ async def test_the_templates_take_what_is_given(gateway, insight, ann, language)
     assert [key.partition("+")[0] for key in page["keys"]] == ["shop/receipts", "shop/host/w0"]
 
 
-async def test_a_receipt_is_recorded_and_valid(gateway, insight, state, ann):
+async def test_a_receipt_is_recorded_and_valid(gateway, access, state, ann):
     await decide(gateway, ann, ("ads", S.GIVEN), ("ads", S.WITHDRAWN))
-    made = await insight.receipt([ann], caller=f"session:{ann}", where=WHERE)
-    keys = (await insight.receipt_page([ann], language="en", link=str))["keys"]
+    made = await access.receipt([ann], caller=f"session:{ann}", where=WHERE)
+    keys = (await access.receipt_page([ann], language="en", link=str))["keys"]
     report = check_receipt(made, [VerifierKey(key) for key in keys])
 
     assert (report.verdict, report.events, report.proven) == ("VALID", 2, 2)
@@ -138,19 +138,19 @@ async def test_a_receipt_is_recorded_and_valid(gateway, insight, state, ann):
     assert await looks(state, ann) == [("own/receipt", 2)]
 
 
-async def test_who_decided_nothing_gets_no_receipt(insight, state, ann):
-    page = await insight.receipt_page([ann], language="en", link=str)
+async def test_who_decided_nothing_gets_no_receipt(access, state, ann):
+    page = await access.receipt_page([ann], language="en", link=str)
 
-    assert await insight.receipt([ann], caller="anonymous", where="") is None
+    assert await access.receipt([ann], caller="anonymous", where="") is None
     assert page["decided"] is False
     assert "not decided anything" in TEMPLATES.get_template("receipt.html").render(page)
 
 
-async def test_what_a_visitor_and_a_person_decided_come_together(gateway, insight, state, ann, visitor):
+async def test_what_a_visitor_and_a_person_decided_come_together(gateway, access, state, ann, visitor):
     await decide(gateway, visitor, ("ads", S.GIVEN))
     await decide(gateway, ann, ("analytics", S.REFUSED))
-    both = json.loads(await insight.records([ann, visitor, ann], caller="anonymous", form="json"))
-    receipt = json.loads(await insight.receipt([ann, visitor], caller="anonymous", where=""))
+    both = json.loads(await access.records([ann, visitor, ann], caller="anonymous", form="json"))
+    receipt = json.loads(await access.receipt([ann, visitor], caller="anonymous", where=""))
 
     assert [(each["subject"], each["purpose"]) for each in both["decisions"]] == [(visitor, "ads"), (ann, "analytics")]
     assert len(receipt["dpv:hasRecordOfActivity"]) == 2
@@ -158,23 +158,23 @@ async def test_what_a_visitor_and_a_person_decided_come_together(gateway, insigh
     assert await looks(state, visitor) == []
 
 
-async def test_records_come_in_both_forms(gateway, insight, ann):
+async def test_records_come_in_both_forms(gateway, access, ann):
     await decide(gateway, ann, ("ads", S.GIVEN))
-    table = await insight.records([ann], caller="anonymous", form="csv")
+    table = await access.records([ann], caller="anonymous", form="csv")
     rows = list(csv.DictReader(io.StringIO(table.decode(), newline="")))
-    value = json.loads(await insight.records([ann], caller="anonymous", form="json"))
+    value = json.loads(await access.records([ann], caller="anonymous", form="json"))
 
     assert [row["what"] for row in rows] == ["decision"]
     assert len(value["records"]) == 1  # the look before
 
 
-async def test_nothing_is_shown_that_cannot_be_recorded(gateway, insight, ann):
+async def test_nothing_is_shown_that_cannot_be_recorded(gateway, access, ann):
     await decide(gateway, ann, ("ads", S.GIVEN))
     await gateway.services.ledger.close()
     for ask in (
-        lambda: disclosures(insight, ann),
-        lambda: insight.receipt([ann], caller="anonymous", where=""),
-        lambda: insight.records([ann], caller="anonymous", form="csv"),
+        lambda: disclosures(access, ann),
+        lambda: access.receipt([ann], caller="anonymous", where=""),
+        lambda: access.records([ann], caller="anonymous", form="csv"),
     ):
         with pytest.raises(StoreDown):
             await ask()

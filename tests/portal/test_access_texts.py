@@ -8,8 +8,8 @@ import pytest
 from gateway.model.words import Basis, Reason, Role
 from gateway.policy.schema import SIMPLE_ACTIONS
 from gateway.policy.taxonomy import CLASSES
+from gateway.portal.access_texts import LANGUAGES, TEXTS, class_words, say, word
 from gateway.portal.disclosures import SUBJECT, WITHHELD_ACTIONS
-from gateway.portal.insight_texts import LANGUAGES, TEXTS, class_words, say, word
 from gateway.portal.periods import FLOWS
 
 

@@ -12,9 +12,9 @@ from typing import Any
 from uuid import uuid4
 
 from gateway.audit.lines import timestamp
+from gateway.portal.access_texts import say
 from gateway.portal.disclosure_page import disclosures_context
 from gateway.portal.disclosures import disclosures_of
-from gateway.portal.insight_texts import say
 from gateway.portal.receipt import Decided, Occasion, receipt_of
 from gateway.portal.records import Records, records_csv, records_json, records_of
 from gateway.runtime.gateway import Gateway
@@ -29,7 +29,7 @@ FORMS: dict[str, Callable[[Records], bytes]] = {"json": records_json, "csv": rec
 _FORM = "%Y-%m-%dT%H:%M:%S.%fZ"
 
 
-class Insight:
+class Access:
     """For one event loop. All methods but `close` raise StoreDown where ledger, index or store do not answer."""
 
     def __init__(self, gateway: Gateway, state: Path) -> None:
@@ -64,7 +64,7 @@ class Insight:
         decided = await self._decided(handles)
         keys = await asyncio.to_thread(public_keys, self._state, self._gateway.services.keys)
         return {
-            "insight": lambda key: say(language, key),
+            "access": lambda key: say(language, key),
             "decided": bool(decided.events),
             "keys": [key.vkey for key in keys],
             "places": {name: link(name) for name in ("receipt", *FORMS)},

@@ -6,7 +6,7 @@ from gateway.portal.visits import Person
 from gateway.runtime.services import Services
 
 
-class Persons:
+class Identification:
     """Raises StoreDown from every call where the store of people does not answer."""
 
     def __init__(self, services: Services) -> None:

@@ -7,11 +7,11 @@ cite the notice as it is now, and that this person was shown it; what only takes
 from collections.abc import Sequence
 
 from gateway.model.errors import GatewayError
+from gateway.portal.choices import Selection, choices_of, left_over, select_all
+from gateway.portal.context import PortalContext
 from gateway.portal.forms import ACCEPT_ALL, REFUSE_ALL, Form
 from gateway.portal.notices import NAME
-from gateway.portal.office import Office
 from gateway.portal.visits import Person, Visit
-from gateway.portal.wishes import Wishes, choices_of, left_over, wish_for_all
 from gateway.runtime.decisions import Choice
 from gateway.stores.event import EventRefused, ServedNotice, now_microseconds
 
@@ -23,30 +23,32 @@ class Stale(GatewayError):  # noqa: N818 - the word of the pages
         super().__init__("the answer is not to what would be asked now")
 
 
-class Deciding:
+class Submissions:
     """Records answers. All methods give whether anything changed, and raise StoreDown and Stale."""
 
-    def __init__(self, office: Office) -> None:
-        self._office = office
+    def __init__(self, context: PortalContext) -> None:
+        self._context = context
 
     async def answer(self, visit: Visit, person: Person, form: Form, *, method: str) -> bool:
         """What a form says: everything, nothing, or one by one."""
-        standings = await self._office.standings(visit, person)
+        standings = await self._context.standings(visit, person)
         if form.do == REFUSE_ALL:
             return await self.withdraw(visit, person, notice=form.notice, method=method)
         accepting = form.do == ACCEPT_ALL
-        wishes = wish_for_all(standings.items, True) if accepting else form.wishes
+        selection = select_all(standings.preferences, True) if accepting else form.selection
         try:
-            choices = choices_of(standings.items, wishes, until=_end(visit), renew=accepting)
+            choices = choices_of(standings.preferences, selection, until=_end(visit), renew=accepting)
         except KeyError:
             raise Stale from None
         return await self._record(visit, person, choices, form.notice, method)
 
     async def withdraw(self, visit: Visit, person: Person, *, notice: str, method: str) -> bool:
         """No to everything that needs consent, also to what the rules no longer speak of."""
-        standings = await self._office.standings(visit, person)
-        wishes: Wishes = wish_for_all(standings.items, False)
-        choices = choices_of(standings.items, wishes, until=None) + left_over(standings.items, standings.history)
+        standings = await self._context.standings(visit, person)
+        selection: Selection = select_all(standings.preferences, False)
+        choices = choices_of(standings.preferences, selection, until=None) + left_over(
+            standings.preferences, standings.history
+        )
         return await self._record(visit, person, choices, notice, method)
 
     async def _record(self, visit: Visit, person: Person, choices: Sequence[Choice], digest: str, method: str) -> bool:
@@ -54,7 +56,7 @@ class Deciding:
         if shown is None and not all(choice.status.narrows for choice in choices):
             raise Stale
         try:
-            events = await self._office.services.decisions.decide(
+            events = await self._context.services.decisions.decide(
                 person.handle, choices, method=method, assurance=person.assurance, notice=shown
             )
         except EventRefused:
@@ -63,10 +65,10 @@ class Deciding:
 
     async def _shown(self, visit: Visit, person: Person, digest: str) -> ServedNotice | None:
         """The showing that an answer cites, if that notice is the present one and was shown to this person."""
-        notice = await self._office.notices.cited(visit.policy, digest)
+        notice = await self._context.notices.cited(visit.policy, digest)
         if notice is None:
             return None
-        served = await self._office.services.decisions.served(person.handle)
+        served = await self._context.services.decisions.served(person.handle)
         fitting = [each for each in served if each.notice == NAME and each.digest == digest]
         return next((each for each in reversed(fitting) if each.version == notice.version), None)
 

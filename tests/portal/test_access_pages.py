@@ -6,7 +6,7 @@ from portal_port import SIGNED_IN, Reader, portal_port
 
 from gateway.model.errors import StoreDown
 from gateway.model.words import Posture
-from gateway.portal.insight_pages import FILES
+from gateway.portal.access_pages import FILES
 from gateway.runtime.record_reader import Found, NotReady, RecordReader
 
 NOW = "2026-11-24T01:00:00.000000Z"

@@ -1,12 +1,12 @@
-"""Items in the words of one language, for the templates, which only lay them out. Pure."""
+"""Preferences in the words of one language, for the templates, which only lay them out. Pure."""
 
 import msgspec
 
 from gateway.model.words import Reason
 from gateway.policy.policy import Policy
-from gateway.portal.insight_texts import word
-from gateway.portal.items import Answer, Item, Kind
+from gateway.portal.access_texts import word
 from gateway.portal.notices import foreign, name_of, title_of
+from gateway.portal.preferences import Answer, Kind, Preference
 from gateway.portal.texts import Words
 
 
@@ -47,31 +47,31 @@ class Card(msgspec.Struct, frozen=True):
         return any(box.answer is False for box in self.each)
 
 
-def card_of(item: Item, policy: Policy, words: Words) -> Card:
+def card_of(preference: Preference, policy: Policy, words: Words) -> Card:
     """What the page says of a purpose."""
-    purpose = item.purpose
+    purpose = preference.purpose
     title, tag = title_of(purpose, words)
     description, described_in = purpose.description.within(words.language)
-    kind = {Kind.CONSENT: "choice:{}:*", Kind.OBJECTION: "object:{}", Kind.FIXED: ""}[item.kind]
-    without = [name_of(policy.recipients[each.recipient], words) for each in item.each if each.answer is False]
+    kind = {Kind.CONSENT: "choice:{}:*", Kind.OBJECTION: "object:{}", Kind.FIXED: ""}[preference.kind]
+    without = [name_of(policy.recipients[each.recipient], words) for each in preference.each if each.answer is False]
     return Card(
         title=title,
         tag=tag,
         description=description,
         described_in=foreign(described_in, words),
         basis=word(words.language, "basis", purpose.basis),
-        parent=title_of(policy.purposes[item.parent], words)[0] if item.parent else "",
+        parent=title_of(policy.purposes[preference.parent], words)[0] if preference.parent else "",
         field=kind.format(purpose.name),
-        answer=item.whole.answer,
-        state=state_of(item.whole, words, without=() if item.separate else tuple(without)),
-        each=tuple(_box(each, item, policy, words) for each in item.each),
-        separate=item.separate,
+        answer=preference.whole.answer,
+        state=state_of(preference.whole, words, without=() if preference.separate else tuple(without)),
+        each=tuple(_box(each, preference, policy, words) for each in preference.each),
+        separate=preference.separate,
     )
 
 
-def _box(answer: Answer, item: Item, policy: Policy, words: Words) -> Box:
+def _box(answer: Answer, preference: Preference, policy: Policy, words: Words) -> Box:
     name = name_of(policy.recipients[answer.recipient], words)
-    field = f"{'choice' if item.separate else 'except'}:{item.purpose.name}:{answer.recipient}"
+    field = f"{'choice' if preference.separate else 'except'}:{preference.purpose.name}:{answer.recipient}"
     return Box(name, field, answer.answer, state_of(answer, words))
 
 

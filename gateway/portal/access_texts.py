@@ -1,4 +1,4 @@
-"""What the pages about disclosures, receipt and records say: one flat file for each language, `texts/insight.*.json`.
+"""What the pages about disclosures, receipt and records say: one flat file for each language, `texts/access.*.json`.
 
 A key begins with the page or vocabulary that it belongs to: `disclosures.title`, `basis.consent`,
 `class.user.contact.email`. Names in braces are filled in.
@@ -14,7 +14,7 @@ LANGUAGES = ("en", "de", "zh")
 
 
 def _read(language: str) -> Mapping[str, str]:
-    text = files("gateway.portal").joinpath(f"texts/insight.{language}.json").read_bytes()
+    text = files("gateway.portal").joinpath(f"texts/access.{language}.json").read_bytes()
     return MappingProxyType(msgspec.json.decode(text, type=dict[str, str]))
 
 

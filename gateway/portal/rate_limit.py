@@ -18,7 +18,7 @@ class _Bucket(msgspec.Struct):
     at: float
 
 
-class Rates:
+class RateLimit:
     """Lets `per_minute` requests through for each key, at once or spread over the minute."""
 
     def __init__(self, per_minute: int, *, most: int = MOST_BUCKETS) -> None:

@@ -1,7 +1,7 @@
 """What a person can decide and has decided, from the rules and the person's own events. Pure.
 
->>> items = items_of(policy, history, facts)
->>> [(item.purpose.name, item.kind, item.whole.answer) for item in items]
+>>> preferences = preferences_of(policy, history, facts)
+>>> [(preference.purpose.name, preference.kind, preference.whole.answer) for preference in preferences]
 [('ads', <Kind.CONSENT: 'consent'>, None)]
 """
 
@@ -44,7 +44,7 @@ class Answer(msgspec.Struct, frozen=True):
     ended: bool = False
 
 
-class Item(msgspec.Struct, frozen=True):
+class Preference(msgspec.Struct, frozen=True):
     """One purpose; `parent` is the nearest declared one that it is a part of.
 
     `whole` is the answer for any recipient. `each` are those for single recipients: where `separate`, all of
@@ -60,12 +60,12 @@ class Item(msgspec.Struct, frozen=True):
     parent: str = ""
 
 
-def items_of(policy: Policy, history: Sequence[ConsentEvent], facts: Facts) -> tuple[Item, ...]:
+def preferences_of(policy: Policy, history: Sequence[ConsentEvent], facts: Facts) -> tuple[Preference, ...]:
     """All purposes of the rules, parts behind what they are parts of. `facts` hold the fold of the `history`."""
     answers = {(event.purpose, event.recipient): event for event in history if event.status not in OF_RESTRICTION}
     uses = uses_of(policy)
     purposes = sorted(policy.purposes.values(), key=lambda purpose: _family(purpose.name, list(policy.purposes)))
-    return tuple(_item(policy, purpose, uses[purpose.name], answers, facts) for purpose in purposes)
+    return tuple(_preference(policy, purpose, uses[purpose.name], answers, facts) for purpose in purposes)
 
 
 def _family(name: str, declared: list[str]) -> tuple[int, str]:
@@ -75,13 +75,13 @@ def _family(name: str, declared: list[str]) -> tuple[int, str]:
     return first, name
 
 
-def _item(
+def _preference(
     policy: Policy,
     purpose: Purpose,
     uses: tuple[Use, ...],
     answers: Mapping[tuple[str, str], ConsentEvent],
     facts: Facts,
-) -> Item:
+) -> Preference:
     kind = _kind(purpose)
     separate = kind is Kind.CONSENT and purpose.consent_scope is ConsentScope.RECIPIENT
     names = [use.recipient.name for use in uses if separate or use.recipient.role is not Role.CONTROLLER]
@@ -92,7 +92,7 @@ def _item(
         for asked, recipient in answers
         if kind is Kind.CONSENT and asked == purpose.name and recipient in policy.recipients and recipient not in names
     ]
-    return Item(
+    return Preference(
         purpose=purpose,
         kind=kind,
         uses=uses,

@@ -4,9 +4,9 @@ from pathlib import Path
 
 from gateway.model.identity import caller_of
 from gateway.model.message import HeaderPairs
-from gateway.portal.insight import Insight
-from gateway.portal.insight_texts import say
-from gateway.portal.office import Office
+from gateway.portal.access import Access
+from gateway.portal.access_texts import say
+from gateway.portal.context import PortalContext
 from gateway.portal.views import file_answer
 from gateway.portal.visits import Person, Visit
 from gateway.runtime.own_pages import OwnAnswer
@@ -19,18 +19,18 @@ _NAMES = {"receipt": "consent-receipt.jsonld", "json": "records.json", "csv": "r
 _WAIT: HeaderPairs = ((b"Retry-After", b"60"),)
 
 
-class InsightPages:
+class AccessPages:
     """Each method answers for the person of the visit. All raise StoreDown."""
 
-    def __init__(self, office: Office, state: Path) -> None:
-        self._office = office
-        self._insight = Insight(office.gateway, state)
+    def __init__(self, context: PortalContext, state: Path) -> None:
+        self._context = context
+        self._access = Access(context.gateway, state)
 
     async def disclosures(self, visit: Visit, person: Person) -> OwnAnswer:
         """What was collected, used and disclosed, for the `days` of the query."""
         days = visit.query.get("days", "")
         try:
-            context = await self._insight.disclosures(
+            context = await self._access.disclosures(
                 [person.handle],
                 caller=_caller(person),
                 language=visit.words.language,
@@ -40,16 +40,16 @@ class InsightPages:
         except NotReady:
             return self._later(visit)
         title = say(visit.words.language, "disclosures.title")
-        return self._office.views.page(visit, "disclosures_page.html", title, current="disclosures", **context)
+        return self._context.views.page(visit, "disclosures_page.html", title, current="disclosures", **context)
 
     async def receipt(self, visit: Visit, person: Person) -> OwnAnswer:
         """Where receipt and records are, and how a receipt is checked."""
         language = visit.words.language
-        context = await self._insight.receipt_page(
+        context = await self._access.receipt_page(
             [person.handle], language=language, link=lambda name: visit.link(FILES[name])
         )
         title = say(language, "receipt.title")
-        return self._office.views.page(visit, "receipt_page.html", title, current="receipt", **context)
+        return self._context.views.page(visit, "receipt_page.html", title, current="receipt", **context)
 
     async def file(self, visit: Visit, person: Person, name: str) -> OwnAnswer:
         """One of `FILES`."""
@@ -58,20 +58,20 @@ class InsightPages:
         except NotReady:
             return self._later(visit)
         if content is None:
-            return self._office.views.message(visit, "missing", 404)
+            return self._context.views.message(visit, "missing", 404)
         return file_answer(visit, content, _MEDIA_TYPES[name], _NAMES[name])
 
     async def _content(self, visit: Visit, person: Person, name: str) -> bytes | None:
         handles, caller = [person.handle], _caller(person)
         if name != "receipt":
-            return await self._insight.records(handles, caller=caller, form=name)
+            return await self._access.records(handles, caller=caller, form=name)
         where = f"{visit.head.scheme}://{visit.head.host}{visit.prefix}"
-        return await self._insight.receipt(handles, caller=caller, where=where)
+        return await self._access.receipt(handles, caller=caller, where=where)
 
     def _later(self, visit: Visit) -> OwnAnswer:
         language = visit.words.language
         title, text = say(language, "later.title"), say(language, "later.text")
-        answer = self._office.views.page(visit, "message.html", title, status=503, text=text, current="")
+        answer = self._context.views.page(visit, "message.html", title, status=503, text=text, current="")
         return OwnAnswer(answer.status, (*answer.headers, *_WAIT), answer.body)
 
 

@@ -19,7 +19,7 @@ _DAY = 86_400
 _PORT = re.compile(r":(?:80|443)$")
 
 
-class Keys:
+class CsrfTokens:
     """Makes and checks tokens; those of one root key are good in every worker."""
 
     def __init__(self, keys: KeyRing) -> None:
@@ -42,7 +42,7 @@ class Keys:
         return self._keys.form_tag(f"{day}\0{handle}".encode())
 
 
-def comes_from_here(head: RequestHead) -> bool:
+def is_same_origin(head: RequestHead) -> bool:
     """Whether the request was made by a page of this host, or by no browser that says where from."""
     sites = header_values(head.headers, b"sec-fetch-site")
     if sites:

@@ -8,10 +8,10 @@ from gateway.documents.cookie_names import CookieNames, carried
 from gateway.engine.signals import with_signals
 from gateway.model.facts import Facts
 from gateway.policy.cookies import denied_cookies
-from gateway.portal.items import Item, items_of
-from gateway.portal.keys import Keys
+from gateway.portal.csrf import CsrfTokens
+from gateway.portal.identification import Identification
 from gateway.portal.notices import NAME, Notice, Notices
-from gateway.portal.persons import Persons
+from gateway.portal.preferences import Preference, preferences_of
 from gateway.portal.views import Views
 from gateway.portal.visits import Person, Visit
 from gateway.runtime.gateway import Gateway
@@ -25,10 +25,10 @@ class Standings(msgspec.Struct, frozen=True):
     """A person's own events in the order in which they count, and what follows from them under the rules."""
 
     history: Sequence[ConsentEvent]
-    items: tuple[Item, ...]
+    preferences: tuple[Preference, ...]
 
 
-class Office:
+class PortalContext:
     """The parts from which the pages are made."""
 
     def __init__(self, gateway: Gateway, settings: PortalSettings, notices: Notices, views: Views) -> None:
@@ -36,8 +36,8 @@ class Office:
         self.settings = settings
         self.notices = notices
         self.views = views
-        self.persons = Persons(gateway.services)
-        self.keys = Keys(gateway.services.keys)
+        self.identification = Identification(gateway.services)
+        self.csrf_tokens = CsrfTokens(gateway.services.keys)
 
     @property
     def services(self) -> Services:
@@ -46,7 +46,7 @@ class Office:
     async def standings(self, visit: Visit, person: Person | None) -> Standings:
         """What the person decided, and how everything stands now. Raises StoreDown."""
         history = [] if person is None else await self.services.decisions.history(person.handle)
-        return Standings(history, items_of(visit.policy, history, self._facts(visit, person, history)))
+        return Standings(history, preferences_of(visit.policy, history, self._facts(visit, person, history)))
 
     def _facts(self, visit: Visit, person: Person | None, history: Sequence[ConsentEvent]) -> Facts:
         handle = None if person is None else person.handle

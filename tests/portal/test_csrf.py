@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 
 from gateway.crypto.keyring import KeyRing
 from gateway.model.message import RequestHead
+from gateway.portal.csrf import TOKEN_DAYS, CsrfTokens, is_same_origin
 from gateway.portal.forms import FormUnreadable, read_form, safe_path
-from gateway.portal.keys import TOKEN_DAYS, Keys, comes_from_here
-from gateway.portal.rates import Rates, peer_key
+from gateway.portal.rate_limit import RateLimit, peer_key
 
-KEYS = Keys(KeyRing(b"k" * 32, "26q4a"))
+TOKENS = CsrfTokens(KeyRing(b"k" * 32, "26q4a"))
 NOW = 1_795_000_000.0
 DAY = 86_400
 FORM = b"application/x-www-form-urlencoded"
@@ -24,18 +24,18 @@ def head(*lines, host="shop.example", peer="192.0.2.1"):
 
 
 def test_a_token_is_good_for_its_person_for_some_days():
-    token = KEYS.token("s1.a", NOW)
-    assert KEYS.fits(token, "s1.a", NOW)
-    assert KEYS.fits(token, "s1.a", NOW + TOKEN_DAYS * DAY)
-    assert not KEYS.fits(token, "s1.a", NOW + (TOKEN_DAYS + 1) * DAY)
-    assert not KEYS.fits(token, "s1.a", NOW - 2 * DAY)
-    assert not KEYS.fits(token, "s1.b", NOW)
-    assert not Keys(KeyRing(b"l" * 32, "26q4a")).fits(token, "s1.a", NOW)
+    token = TOKENS.token("s1.a", NOW)
+    assert TOKENS.fits(token, "s1.a", NOW)
+    assert TOKENS.fits(token, "s1.a", NOW + TOKEN_DAYS * DAY)
+    assert not TOKENS.fits(token, "s1.a", NOW + (TOKEN_DAYS + 1) * DAY)
+    assert not TOKENS.fits(token, "s1.a", NOW - 2 * DAY)
+    assert not TOKENS.fits(token, "s1.b", NOW)
+    assert not CsrfTokens(KeyRing(b"l" * 32, "26q4a")).fits(token, "s1.a", NOW)
 
 
 @given(st.text(alphabet=string.ascii_letters + string.digits + "._-", max_size=40))
 def test_no_other_token_is_good(token):
-    assert KEYS.fits(token, "s1.a", NOW) is (token == KEYS.token("s1.a", NOW))
+    assert TOKENS.fits(token, "s1.a", NOW) is (token == TOKENS.token("s1.a", NOW))
 
 
 @pytest.mark.parametrize(
@@ -57,11 +57,11 @@ def test_no_other_token_is_good(token):
     ],
 )
 def test_where_a_request_comes_from(lines, host, here):
-    assert comes_from_here(head(*lines, host=host)) is here
+    assert is_same_origin(head(*lines, host=host)) is here
 
 
 @pytest.mark.parametrize(
-    ("body", "wishes"),
+    ("body", "selection"),
     [
         (b"choice:ads:*=yes&choice:a.b:net=no", {("ads", "*"): True, ("a.b", "net"): False}),
         (b"choice:ads:*=maybe&choice:ads=yes&choice=yes", {}),
@@ -72,8 +72,8 @@ def test_where_a_request_comes_from(lines, host, here):
         (b"was=choice:ads:*&was=x", {}),
     ],
 )
-def test_a_box_that_is_no_longer_ticked_is_an_answer_too(body, wishes):
-    assert read_form(FORM + b"; charset=utf-8", body).wishes == wishes
+def test_a_box_that_is_no_longer_ticked_is_an_answer_too(body, selection):
+    assert read_form(FORM + b"; charset=utf-8", body).selection == selection
 
 
 @given(st.binary(max_size=200))
@@ -100,7 +100,7 @@ def test_only_a_path_of_this_host_leads_back(text, expected):
 
 
 def test_a_rate_lets_through_what_it_says_and_fills_again():
-    rates = Rates(3)
+    rates = RateLimit(3)
     assert [rates.allows("a", 0.0) for _ in range(4)] == [True, True, True, False]
     assert rates.allows("b", 0.0)
     assert not rates.allows("a", 19.0)
@@ -109,7 +109,7 @@ def test_a_rate_lets_through_what_it_says_and_fills_again():
 
 
 def test_rates_remember_no_more_than_they_may():
-    rates = Rates(1, most=2)
+    rates = RateLimit(1, most=2)
     for key in "abc":
         assert rates.allows(key, 0.0)
     assert not rates.allows("c", 0.0)
