@@ -62,7 +62,9 @@ class PortalContext:
         denied = denied_cookies(visit.policy, self._facts(visit, person, history))
         if not denied:
             return
-        sent = carried(visit.head.headers, CookieNames((name, name) for name in denied))
+        # By all names of the rules: one that is wanted may fit a pattern of those that are not.
+        listed = CookieNames((rule.address.name, rule.address.name) for rule in visit.policy.cookies)
+        sent = (name for name, found in carried(visit.head.headers, listed).items() if found in denied)
         visit.cookies += self.services.cookies.deletions(visit.head.host, dict.fromkeys((*sent, *sorted(denied))))
 
     async def show(self, visit: Visit, person: Person, layer: str, method: str) -> Notice:
