@@ -113,7 +113,7 @@ def _step(step: Send | Refuse, rules: Sequence[FieldRule], original: bytes) -> d
             "address": each.rule.address.text,
             "class": each.rule.data_class,
             "purpose": each.rule.purpose,
-            "basis": each.basis,
+            "basis": each.basis or "",
             "action": action_name(each.action),
             "reason": each.reason,
             "count": count,

@@ -47,13 +47,13 @@ class PageEdit(msgspec.Struct, frozen=True, eq=False):
     """What is to be done to the pages of one plan; `size` is the number of its fields.
 
     `ruling` takes the host as `host_of` writes it, empty where it cannot be told, and gives None for
-    hosts of the page's own service. `placeholder` is what a frame that is held back shows, with HOST where
-    its host is to stand. Without `changes` all is only counted.
+    hosts of the page's own service. `placeholder` gives what a frame that is held back shows, for the
+    language of the page, with HOST where the frame's host is to stand. Without `changes` all is only counted.
     """
 
     ruling: Callable[[str], Ruling | None]
     size: int
-    placeholder: str = ""
+    placeholder: Callable[[str], str] = str
     changes: bool = True
 
 
@@ -234,7 +234,7 @@ class PageEditor:
             self._edits.append((behind_name, b' type="text/plain"'))
         elif tag.name in _FRAMES and not gone.isdisjoint((b"src", b"srcdoc")):
             gone.add(b"srcdoc")
-            text = self._edit.placeholder.replace(HOST, next(iter(held.values())) or "?")
+            text = self._edit.placeholder(self._language).replace(HOST, next(iter(held.values())) or "?")
             page = f"<!doctype html><meta name=color-scheme content='light dark'><p role=note>{escape(text)}</p>"
             self._edits.append((behind_name, b' srcdoc="%b"' % escape(page).encode("ascii", "xmlcharrefreplace")))
         # Every one of the name: a browser that no longer sees the first would heed the second.

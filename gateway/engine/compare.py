@@ -8,7 +8,7 @@ import msgspec
 from gateway.model.action import action_name
 from gateway.model.facts import NOTHING_DENIED, Consent, Facts, SubjectState
 from gateway.model.words import STANDINGS, ConsentScope, ConsentStatus, Direction, Part
-from gateway.policy.decide import Verdict, receives, standing, verdict, with_parents
+from gateway.policy.decide import Verdict, receives, rule_standing, rule_verdict, with_parents
 from gateway.policy.policy import FieldRule, Policy, Purpose, Recipient, Route
 
 _ANY_RECIPIENT = "*"
@@ -51,6 +51,7 @@ def _route_changes(old: Policy, new: Policy, before: Route, after: Route, now: f
         ("subject", _subject(before), _subject(after)),
         ("stream", _words(before.stream), _words(after.stream)),
         ("session", _session(before), _session(after)),
+        ("pages", _pages(before), _pages(after)),
     ):
         if left != right:
             yield Change(before.name, "", what, left, right)
@@ -141,11 +142,12 @@ def _verdict_text(policy: Policy, route: Route, direction: Direction, rule: Fiel
     if rule is None:
         return "not listed"
     recipient: Recipient = receives(policy, route, direction, rule)
-    purpose = policy.purposes[rule.purpose]
-    found: Verdict = verdict(
-        rule, recipient, purpose, standing(purpose, recipient.name, _as_read(policy, purpose, facts))
-    )
-    return f"{_action_text(found)} ({found.reason}) for {rule.purpose} as {rule.data_class}"
+    pages = route.section(direction).pages
+    if rule.purpose:
+        facts = _as_read(policy, policy.purposes[rule.purpose], facts)
+    found = rule_verdict(policy, pages, rule, recipient, rule_standing(policy, rule, recipient, facts))
+    purpose = f" for {rule.purpose}" if rule.purpose else ""
+    return f"{_action_text(found)} ({found.reason}){purpose} as {rule.data_class}"
 
 
 def _action_text(found: Verdict) -> str:
@@ -168,6 +170,14 @@ def _session(route: Route) -> str:
     person = route.signs_in.person
     said = [*map(str, sorted(route.signs_in.statuses)), *(each.decode() for each in sorted(route.signs_in.locations))]
     return f"signs in {person.text if person is not None else 'the subject'} with {', '.join(said)}"
+
+
+def _pages(route: Route) -> str:
+    pages = route.response.pages
+    if pages is None:
+        return "none"
+    settings: dict[str, object] = msgspec.to_builtins(pages)
+    return ", ".join(f"{name} {value}" for name, value in settings.items() if name != "place")
 
 
 def _match(route: Route) -> str:

@@ -75,7 +75,7 @@ class Engine:
             alike = treatment_of(route)
             plans = self._treated[key] = (
                 Plans(self.policy, alike, Direction.REQUEST, self._keys, self.signals),
-                Plans(self.policy, alike, Direction.RESPONSE, self._keys, self.signals),
+                Plans(self.policy, alike, Direction.RESPONSE, self._keys, self.signals, portal=self.portal),
             )
         way = self._ways[route.number] = Way(self, encode(route.name), *plans, portal=self.portal)
         return way

@@ -18,6 +18,7 @@ _PARTIAL = frozenset(
     # A date cannot tell that the rules have changed since, so only entity tags make conditions.
     {b"range", b"if-range", b"if-modified-since", b"a-im", b"available-dictionary", b"dictionary-id"}
 )
+_RANGES = frozenset({b"range", b"if-range"})
 _FRAMING = frozenset({b"content-length", b"content-range", b"accept-ranges"})
 _SHARED_CACHE = re.compile(rb"(?i)^\s*(public|s-maxage=.*|proxy-revalidate)\s*$")
 
@@ -27,7 +28,9 @@ def suffix_of(digest: str) -> bytes:
     return b"-pg" + digest[:8].encode()
 
 
-def request_fields(headers: HeaderPairs, suffix: bytes, tag: bytes, *, reads_answer: bool) -> HeaderPairs:
+def request_fields(
+    headers: HeaderPairs, suffix: bytes, tag: bytes, *, reads_answer: bool, keeps_ranges: bool = False
+) -> HeaderPairs:
     """The request fields to send, with conditions on entity tags as the upstream knows them.
 
     Args:
@@ -36,9 +39,11 @@ def request_fields(headers: HeaderPairs, suffix: bytes, tag: bytes, *, reads_ans
         tag: the whole suffix of the answer that would be given now; If-None-Match holds only for that.
         reads_answer: rules read the answer, so no ranges or deltas (RFC 9110 section 14, RFC 3229)
             and only content codings that can be read (RFC 9110 section 12.5.3).
+        keeps_ranges: not every answer is read, and what is read of one that is a part is refused.
     """
     kept: list[tuple[bytes, bytes]] = []
     accepted = not reads_answer
+    gone = _PARTIAL - _RANGES if keeps_ranges else _PARTIAL
     for pair in headers:
         name = pair[0].lower()
         if name == b"if-match":
@@ -50,7 +55,7 @@ def request_fields(headers: HeaderPairs, suffix: bytes, tag: bytes, *, reads_ans
         elif name == b"accept-encoding":
             accepted = True
             kept.append((pair[0], readable_codings(pair[1])))
-        elif name not in _PARTIAL:
+        elif name not in gone:
             kept.append(pair)
     if not accepted:
         kept.append((b"Accept-Encoding", b"identity"))

@@ -17,13 +17,11 @@ from collections.abc import Sequence
 import msgspec
 
 from gateway.documents.document import Label, label_of, open_body
-from gateway.engine.answer_fields import answer_fields, fields_of_answer
-from gateway.engine.entity import (
-    request_changed,
-    request_fields,
-)
+from gateway.engine.answer_fields import answer_fields, fields_of_answer, onward_fields
+from gateway.engine.entity import request_changed
 from gateway.engine.forgetting import with_deletions
 from gateway.engine.items import ITEMS, may_flow, takes_items
+from gateway.engine.pages import Page, is_page, may_be_long, open_page
 from gateway.engine.plan import BODY_PLACES, Decision, Plan, Plans
 from gateway.engine.reading import (
     EVENT_STREAM,
@@ -35,7 +33,7 @@ from gateway.engine.reading import (
 )
 from gateway.engine.record import Counts, Entry, Moment
 from gateway.engine.refusals import refusal
-from gateway.engine.rewrite import Content, RewrittenHeaders, rewrite, rewrite_headers
+from gateway.engine.rewrite import Content, rewrite, rewrite_headers
 from gateway.engine.sign_in import names_person_in_body
 from gateway.engine.signals import with_signals
 from gateway.engine.step import Refuse, Send, Step
@@ -48,9 +46,6 @@ from gateway.model.message import HeaderPairs, Outgoing, RequestHead, ResponseHe
 from gateway.model.words import Direction, Kind, Mode, Posture, Reason
 from gateway.policy.policy import Route
 from gateway.policy.router import RouteMatch
-
-_DERIVED_AT_MOST = 32
-"""Routes that one connection asks with the same header fields, for which the outcome is kept."""
 
 
 class Way(msgspec.Struct, gc=False):
@@ -72,13 +67,14 @@ class Exchange:
 
     `name` is that of the route as JSON, as records have it. `identity` is whom a verified source
     names, set by the driver before `open_request`, and `caller` how records name them. `deletions` are
-    values of Set-Cookie fields that the driver wants in the answer (see `forgetting`).
+    values of Set-Cookie fields that the driver wants in the answer (see `forgetting`). `page` is the answer, if
+    it is one.
     """
 
     __slots__ = (
         "_content", "_flows", "_limits", "_passed_over", "_response", "_suffix", "caller", "deletions", "head",
-        "identity", "match", "name", "observes", "request_id", "request_plans", "response_plans",
-        "subject", "treatment", "way",
+        "identity", "match", "name", "observes", "page", "request_id", "request_plans", "response_plans", "subject",
+        "treatment", "way",
     )  # fmt: skip
 
     def __init__(
@@ -103,6 +99,7 @@ class Exchange:
         self._suffix = suffix
         self.observes = self.treatment.mode is Mode.OBSERVE
         self._content: Content | bytes | None = None
+        self.page: Page | None = None
         self._passed_over = ""
         self._flows = False
         self._response: ResponseHead | None = None
@@ -139,6 +136,9 @@ class Exchange:
 
     def answer_takes_flow(self, head: ResponseHead) -> bool:
         """The same of an answer that rules read."""
+        if self.takes_page(head):
+            limit = self.treatment.body_limit or self._limits.body
+            return not self.observes and may_be_long(head.headers, limit, self._limits)
         if ITEMS not in self.treatment.stream or self._names_person(head):
             return False
         return takes_items(self.treatment, Direction.RESPONSE, head.headers, self._limits)
@@ -157,13 +157,18 @@ class Exchange:
         Raises:
             Unreadable: the upstream sent a part of a document, which cannot be judged.
         """
-        if not (self.response_plans.reads_body and may_have_content(self.head.method, head)):
+        reads = self.response_plans.reads_body or self.takes_page(head)
+        if not (reads and may_have_content(self.head.method, head)):
             return self._names_person(head)
         if (self.observes or self.treatment.stream) and streams_events(self.treatment, head):
             return False
         if not self.observes and is_partial(head):
             raise Unreadable(Posture.UNPARSABLE_BODY, "the answer holds only a part of the document")
         return True
+
+    def takes_page(self, head: ResponseHead) -> bool:
+        """Whether this answer is a page whose tags are read."""
+        return self.response_plans.pages is not None and is_page(head.headers)
 
     def _names_person(self, head: ResponseHead) -> bool:
         """Whether this answer says in its body who signed in."""
@@ -202,17 +207,19 @@ class Exchange:
         `flows` says that its body will be edited on its way, where `answer_may_flow`.
         """
         self._response = head
+        self.page = None
         self._flows = flows
         self._passed_over = ""
         self._content = body
-        if not self.response_plans.reads_body:
+        page = self.takes_page(head)
+        if not (self.response_plans.reads_body or page):
             return
         if body:
             fields = head.fields
             if isinstance(fields, FilledFields):
-                self._content = self._open(fields.template.pairs, fields.template.derived, body)
+                self._content = self._open(fields.template.pairs, fields.template.derived, body, page=page)
             else:
-                self._content = self._open(fields, {}, body)
+                self._content = self._open(fields, {}, body, page=page)
         elif body is None and not flows and may_have_content(self.head.method, head):
             # The adapter lets it stream past the rules: events, or an observed body over the limit.
             self._passed_over = EVENT_STREAM if streams_events(self.treatment, head) else Posture.OVER_SIZE
@@ -233,7 +240,7 @@ class Exchange:
             return self._refuse(decision, plan.nothing, plan.refused)
         content = self._content
         try:
-            rewritten = self._request_headers(plan, facts)
+            rewritten = onward_fields(plan, self.response_plans, facts, head, self._suffix)
             if plan.only_headers and not isinstance(content, Content) and self._is_only_headers(plan):
                 counts = plan.record.counts(rewritten.counts, (0, 0, rewritten.unlisted, rewritten.unlisted_cookies))
                 recorded = not strip and self._needs_record(counts)
@@ -275,7 +282,7 @@ class Exchange:
         try:
             known = None if template is None else answer_fields(plans, plan, template)
             rewritten = rewrite_headers(plan, head.headers, now=facts.now) if known is None else known.rewritten
-            done = rewrite(plan, b"", self.match.spans, rewritten, self._content)
+            done = rewrite(plan, b"", self.match.spans, rewritten, self.page or self._content)
         except Unreadable as doubt:
             return self._refuse(decision, plan.nothing, doubt.posture)
         if plan.may_refuse and (refused := self._refused(decision, done.counts)) is not None:
@@ -317,9 +324,14 @@ class Exchange:
             status=status,
         )
 
-    def _open(self, headers: HeaderPairs, derived: dict[object, object], body: bytes) -> Content | bytes:
+    def _open(
+        self, headers: HeaderPairs, derived: dict[object, object], body: bytes, *, page: bool = False
+    ) -> Content | bytes:
         collapse = self.treatment.postures[Posture.DUPLICATE_KEY] == "collapse"
         try:
+            if page:
+                self.page = open_page(headers, body, self.head, self._limits)
+                return body
             label = derived.get(Label)
             if not isinstance(label, Label):
                 label = derived[Label] = label_of(headers, self._limits)
@@ -352,7 +364,8 @@ class Exchange:
         received = self._content.received if isinstance(self._content, Content) else self._content
         plan = decision.plan
         try:
-            counts = rewrite(plan, target, self.match.spans, rewrite_headers(plan, headers), self._content).counts
+            content = self.page or self._content
+            counts = rewrite(plan, target, self.match.spans, rewrite_headers(plan, headers), content).counts
         except Unreadable as doubt:
             self._passed_over = doubt.posture
             counts = plan.nothing
@@ -363,21 +376,6 @@ class Exchange:
         """The refusal that what the message holds leads to."""
         reason, index = decision.plan.refusing(counts)
         return None if reason is None else self._refuse(decision, counts, reason, index)
-
-    def _request_headers(self, plan: Plan, facts: Facts) -> RewrittenHeaders:
-        """The plan's header fields, worked out once for each header block of a connection."""
-        plans = self.response_plans
-        answer = (plans.constant or plans.decide(facts)).plan
-        derived = self.head.derived
-        # Where the plan touches no field, all routes of one kind share the outcome.
-        key = (plan.record if plan.edits_headers else plan.size, answer.tag, plans.reads_body)
-        done = derived.get(key)
-        if not isinstance(done, RewrittenHeaders):
-            headers = request_fields(self.head.headers, self._suffix, answer.tag, reads_answer=plans.reads_body)
-            if len(derived) >= _DERIVED_AT_MOST:
-                derived.clear()
-            done = derived[key] = rewrite_headers(plan, headers)
-        return done
 
     def _refuse(self, decision: Decision, counts: Counts, reason: Reason | Posture, index: int = -1) -> Refuse:
         plan = decision.plan

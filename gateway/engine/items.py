@@ -6,11 +6,12 @@ from gateway.documents.item_array import item_array_of
 from gateway.documents.item_stream import ArrayStream, BodyStream, LineStream
 from gateway.documents.media import Media, media_and_charset
 from gateway.documents.multipart_stream import MultipartStream
+from gateway.engine.pages import is_page, page_stream
 from gateway.engine.plan import BODY_PLACES, Plan
 from gateway.engine.reading import reads_before_sending, takes_parts
 from gateway.model.errors import Unreadable
 from gateway.model.limits import Limits
-from gateway.model.message import HeaderPairs, header_values
+from gateway.model.message import HeaderPairs, RequestHead, header_values
 from gateway.model.words import Direction, Mode, Posture, Reason, Rest
 from gateway.policy.policy import Route
 
@@ -39,18 +40,21 @@ def takes_items(route: Route, direction: Direction, headers: HeaderPairs, limits
 
 def may_flow(plan: Plan, headers: HeaderPairs) -> bool:
     """Whether nothing that the body holds can refuse it, and nothing in it has to be seen as a whole."""
+    if plan.page is not None and is_page(headers):
+        return plan.refused is None
     if takes_parts(plan.route, headers):
         return not plan.may_refuse
     return not _body_may_refuse(plan) and (_media_of(headers) is Media.NDJSON or item_array_of(plan.body) is not None)
 
 
-def stream_of(plan: Plan, headers: HeaderPairs, limits: Limits) -> BodyStream:
-    """The stream for a body that `may_flow`.
+def stream_of(plan: Plan, asked: RequestHead, headers: HeaderPairs, limits: Limits) -> BodyStream:
+    """The stream for a body that `may_flow`; `asked` is the request, of which it is, or which it answers.
 
     Raises:
         Unreadable: its label does not say what it is.
     """
-    stream = _plain_stream(plan, headers, limits)
+    page = plan.page if is_page(headers) else None
+    stream = _plain_stream(plan, headers, limits) if page is None else page_stream(page, asked, headers, limits)
     codings = codings_of(headers, limits.content_codings)
     return CodedStream(stream, codings, limits) if codings else stream
 

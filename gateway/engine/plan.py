@@ -6,13 +6,14 @@ once, memoised, and afterwards only runs.
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime, timedelta
 
 import msgspec
 
 from gateway.crypto.keyring import KeyRing
 from gateway.documents.edit import FieldEdit, PartEdit
 from gateway.engine.entity import suffix_of
+from gateway.engine.page_insertion import insertion_of
+from gateway.engine.page_plan import PagePlan, asks, page_plan
 from gateway.engine.record import Counts, RecordTemplate
 from gateway.engine.signals import SignalReader
 from gateway.model.action import Block, Drop, action_name
@@ -21,8 +22,17 @@ from gateway.model.facts import Facts
 from gateway.model.field_template import VARYING
 from gateway.model.words import Direction, Mode, Part, Posture, Reason, Rest
 from gateway.policy.cookies import is_forgotten
-from gateway.policy.decide import Standings, Verdict, receives, recipient_of, standings, verdict
-from gateway.policy.policy import FieldRule, Policy, Recipient, Route
+from gateway.policy.decide import (
+    Standings,
+    Verdict,
+    contract_end,
+    receives,
+    recipient_of,
+    rule_verdict,
+    standings,
+)
+from gateway.policy.pages import is_embedded
+from gateway.policy.policy import FieldRule, PageRules, Policy, Recipient, Route
 from gateway.transforms import operation_of
 
 BODY_PLACES = frozenset({Place.BODY, Place.FORM, Place.PART})
@@ -44,6 +54,7 @@ class Plan(msgspec.Struct, frozen=True):
     a message without query and body is its header fields, and nothing in it refuses it. From
     `general_from` on, the fields are cookies of all routes; `forgets` are the fields whose cookies
     are dropped because the person does not consent, `timed` that a cookie's lifetime has a limit.
+    `page` is what becomes of pages, None where the rules do not speak of them.
     """
 
     route: Route
@@ -69,6 +80,7 @@ class Plan(msgspec.Struct, frozen=True):
     general_from: int
     forgets: tuple[int, ...]
     timed: bool
+    page: PagePlan | None
 
     def refusing(self, counts: Counts) -> tuple[Reason | Posture | None, int]:
         """Why what a message holds refuses it, with the index of the field if it is one; None if nothing does."""
@@ -99,12 +111,20 @@ class Plans:
     `constant` is the decision that no fact can change. `signals` reads what the client carries, None where
     none of it matters either way; `vary` are the request fields on which either way depends. A message
     without any cookie of all routes depends on facts only where it is `always_personal` or
-    `always_by_signal`; one with such cookies varies by `vary_with_cookies`.
+    `always_by_signal`; one with such cookies, and a page, varies by `vary_with_cookies`.
     """
 
     def __init__(
-        self, policy: Policy, route: Route, direction: Direction, keys: KeyRing, signals: SignalReader
+        self,
+        policy: Policy,
+        route: Route,
+        direction: Direction,
+        keys: KeyRing,
+        signals: SignalReader,
+        *,
+        portal: str = "",
     ) -> None:
+        """`portal` is the path of the person's pages, empty where there are none."""
         self.policy = policy
         self.route = route
         self.direction = direction
@@ -112,23 +132,31 @@ class Plans:
         self._keys = keys
         self._contract_end = contract_end(self.recipient)
         section = route.section(direction)
-        purposes = [policy.purposes[rule.purpose] for rule in section.fields]
-        own = [policy.purposes[rule.purpose] for rule in section.fields if not rule.general]
+        self.pages = section.pages
+        self._portal = portal
+        listed = [rule for rule in section.fields if rule.purpose]
+        purposes = [policy.purposes[rule.purpose] for rule in listed]
+        own = [policy.purposes[rule.purpose] for rule in listed if not (rule.general or is_embedded(rule))]
         self.varies_by_person = route.names_person and bool(purposes)
         self.varies_by_signal = signals.matters(purposes)
         self.always_personal = route.names_person and bool(own)
         self.always_by_signal = signals.matters(own)
-        rules = [rule for each in Direction for rule in route.section(each).fields]
+        rules = [rule for each in Direction for rule in route.section(each).fields if rule.purpose]
         either_way = [policy.purposes[rule.purpose] for rule in rules]
         self.signals = signals if signals.matters(either_way) else None
-        self.vary = signals.varies_by(policy.purposes[rule.purpose] for rule in rules if not rule.general)
+        self.vary = signals.varies_by(
+            policy.purposes[rule.purpose] for rule in rules if not (rule.general or is_embedded(rule))
+        )
         self.vary_with_cookies = signals.varies_by(either_way)
         self.reads_body = section.rest_of(Part.BODY) is not Rest.PASS or any(
             rule.address.place in BODY_PLACES for rule in section.fields
         )
         self._memo: dict[tuple[object, ...], Plan] = {}
         self.constant: Decision | None = None
-        if not (self.varies_by_person or self.varies_by_signal) and self._contract_end is None:
+        # Alike for all routes that read alike, but for pages: those say what requests leave out.
+        self.reads_as: object = self.reads_body if self.pages is None else self
+        ends = any(contract_end(receives(policy, route, direction, rule)) is not None for rule in section.fields)
+        if not (self.varies_by_person or self.varies_by_signal or ends) and self._contract_end is None:
             self.constant = self.decide(Facts(now=0.0))
 
     def decide(self, facts: Facts, *, strip: bool = False) -> Decision:
@@ -137,13 +165,14 @@ class Plans:
             return self.constant
         found = standings(self.policy, self.route, self.direction, facts)
         in_force = self._contract_end is None or facts.now < self._contract_end
-        key = (*(item.reason for item in found.values()), in_force, strip)
+        banner = self.pages is not None and self.pages.banner and asks(self.policy, self.route, found)
+        key = (*(item.reason for item in found.values()), in_force, strip, banner)
         plan = self._memo.get(key)
         if plan is None:
-            plan = self._memo[key] = self._build(found, in_force=in_force, strip=strip)
+            plan = self._memo[key] = self._build(found, in_force=in_force, strip=strip, banner=banner)
         return Decision(plan, tuple(dict.fromkeys(item.event for item in found.values() if item.event)))
 
-    def _build(self, found: Standings, *, in_force: bool, strip: bool) -> Plan:
+    def _build(self, found: Standings, *, in_force: bool, strip: bool, banner: bool) -> Plan:
         section = self.route.section(self.direction)
         verdicts = tuple(self._verdict(rule, found) for rule in section.fields)
         if strip:
@@ -180,7 +209,8 @@ class Plans:
             size=size,
             may_refuse=may_refuse,
             nothing=record.counts((0,) * size),
-            tag=suffix_of(self.policy.digest) + (self._decided(verdicts[:general_from]) if self.varies else b""),
+            tag=suffix_of(self.policy.digest)
+            + (self._decided(verdicts[:general_from], banner=banner) if self.varies else b""),
             edits_target=path.reads or parts[Part.QUERY].reads,
             edits_headers=parts[Part.HEADERS].reads or parts[Part.COOKIES].reads,
             only_headers=in_force and not path.reads and not may_refuse,
@@ -188,12 +218,17 @@ class Plans:
             record=record,
             general_from=general_from,
             forgets=self._forgotten(verdicts),
+            page=None if self.pages is None else self._page(self.pages, verdicts, banner=banner),
             timed=any(each.rule.limits is not None and each.rule.limits.max_age is not None for each in verdicts),
         )
 
     def _verdict(self, rule: FieldRule, found: Standings) -> Verdict:
         recipient = receives(self.policy, self.route, self.direction, rule)
-        return verdict(rule, recipient, self.policy.purposes[rule.purpose], found[rule.purpose, recipient.name])
+        return rule_verdict(self.policy, self.pages, rule, recipient, found[rule.purpose, recipient.name])
+
+    def _page(self, pages: PageRules, verdicts: tuple[Verdict, ...], *, banner: bool) -> PagePlan:
+        insertion = insertion_of(self._portal, banner=banner, link=pages.link)
+        return page_plan(self.policy, self.route, pages, verdicts, insertion)
 
     def _forgotten(self, verdicts: tuple[Verdict, ...]) -> tuple[int, ...]:
         if self.direction is Direction.RESPONSE or self.route.mode is Mode.OBSERVE or not self.policy.cookies:
@@ -203,12 +238,13 @@ class Plans:
     @property
     def varies(self) -> bool:
         """Whether two requests for one thing can be answered with different content."""
-        return self.always_personal or self.always_by_signal or self._contract_end is not None
+        pages = self.pages is not None and (self.varies_by_person or self.varies_by_signal)
+        return pages or self.always_personal or self.always_by_signal or self._contract_end is not None
 
     @staticmethod
-    def _decided(verdicts: tuple[Verdict, ...]) -> bytes:
+    def _decided(verdicts: tuple[Verdict, ...], *, banner: bool) -> bytes:
         """Six hex digits that tell sets of verdicts apart in entity tags."""
-        actions = "".join(f"{action_name(each.action)} " for each in verdicts)
+        actions = "".join(f"{action_name(each.action)} " for each in verdicts) + "banner" * banner
         return hashlib.sha256(actions.encode()).hexdigest()[:6].encode()
 
     def _edit(self, index: int, found: Verdict) -> FieldEdit:
@@ -217,14 +253,6 @@ class Plans:
             found.action, data_class=rule.data_class, recipient=self.recipient.name, keys=self._keys
         )
         return FieldEdit(index, rule.address, operation, rule.limits)
-
-
-def contract_end(recipient: Recipient) -> float | None:
-    """The moment, in seconds since the epoch (UTC), from which the contract is no longer in force."""
-    if recipient.contract is None or recipient.contract.expires is None:
-        return None
-    last_day = datetime.fromisoformat(recipient.contract.expires).replace(tzinfo=UTC)
-    return (last_day + timedelta(days=1)).timestamp()
 
 
 def _needs_person(found: Verdict) -> bool:

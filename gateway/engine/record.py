@@ -143,6 +143,14 @@ def _after(digest: str, mode: Mode, recipient: str) -> bytes:
 
 def _field(found: Verdict, count: int) -> dict[str, object]:
     rule = found.rule
+    if found.basis is None:
+        return {
+            "action": action_name(found.action),
+            "address": rule.address.text,
+            "class": rule.data_class,
+            "count": count,
+            "reason": found.reason,
+        }
     return {
         "action": action_name(found.action),
         "address": rule.address.text,

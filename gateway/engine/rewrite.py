@@ -11,10 +11,11 @@ from gateway.documents.document import Document, Opened
 from gateway.documents.headers import REQUEST_PLUMBING, RESPONSE_PLUMBING, edit_headers
 from gateway.documents.path import edit_path
 from gateway.documents.query import edit_query
+from gateway.engine.pages import Page
 from gateway.engine.plan import Plan
 from gateway.engine.record import Counts
 from gateway.model.message import HeaderPairs
-from gateway.model.words import Direction
+from gateway.model.words import Direction, Rest
 
 Spans = Mapping[str, tuple[int, int]]
 _GZIP_MAGIC = b"\x1f\x8b\x08"
@@ -56,7 +57,7 @@ class Rewritten(msgspec.Struct, frozen=True, gc=False):
 
 
 def rewrite(
-    plan: Plan, target: bytes, spans: Spans, done: RewrittenHeaders, content: Content | bytes | None
+    plan: Plan, target: bytes, spans: Spans, done: RewrittenHeaders, content: Content | Page | bytes | None
 ) -> Rewritten:
     """Apply the plan to the target and the body, its header fields being done already.
 
@@ -81,7 +82,12 @@ def rewrite(
         body_unlisted = edited.unlisted
         changed = edited.content is not opened.plain or _may_hide(content)
         body = encode_body(edited.content, opened.codings) if changed else content.received
+    elif isinstance(content, Page) and plan.page is not None:
+        body, more = content.rewritten(plan.page) if plan.body.rest is Rest.PASS else (b"", plan.nothing.fields)
+        counts = _sum(counts, more)
+        changed = body is not content.received
     else:
+        assert not isinstance(content, Page)
         body = content
     unlisted = (body_unlisted, query_unlisted, done.unlisted, done.unlisted_cookies)
     return Rewritten(target, done.headers, body, plan.record.counts(counts, unlisted), changed)

@@ -8,7 +8,7 @@ from collections.abc import Hashable
 
 import msgspec
 
-from gateway.policy.policy import Place, Route, Section
+from gateway.policy.policy import PageRules, Place, Route, Section
 
 _NOWHERE = Place("", 0, 0)
 
@@ -54,8 +54,13 @@ def _section_key(section: Section) -> Hashable:
         (each.address, each.data_class, each.purpose, each.action, each.otherwise, each.limits, each.general)
         for each in section.fields
     )
-    return fields, frozenset(section.rest.items())
+    return fields, frozenset(section.rest.items()), _pages_without_place(section.pages)
+
+
+def _pages_without_place(pages: PageRules | None) -> PageRules | None:
+    return None if pages is None else msgspec.structs.replace(pages, place=_NOWHERE)
 
 
 def _without_places(section: Section) -> Section:
-    return Section(tuple(msgspec.structs.replace(each, place=_NOWHERE) for each in section.fields), section.rest)
+    fields = tuple(msgspec.structs.replace(each, place=_NOWHERE) for each in section.fields)
+    return Section(fields, section.rest, _pages_without_place(section.pages))

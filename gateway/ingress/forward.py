@@ -36,6 +36,7 @@ from gateway.runtime.gateway import Gateway, Passage, Reading, Refused
 from gateway.runtime.own_pages import OwnPages
 
 _LOG = logging.getLogger("gateway.ingress")
+_FLOWS = (Reading.FLOWING, Reading.TRIED)
 _BODYLESS = frozenset({204, 205, 304})
 _ALLOW = (b"Allow", b"DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT")
 
@@ -259,6 +260,8 @@ class _Exchange:
                 body = response.take_whole(passage.body_limit)
             else:
                 body = await response.read(passage.body_limit)
+        elif reading is Reading.TRIED:
+            body, rest = await _read_up_to(response, passage.body_limit)
         outgoing = await passage.admit_response(head, body)
         relay = self._relay = Relay(
             self._connection,
@@ -266,8 +269,8 @@ class _Exchange:
             keep_alive=self._may_persist(wire) and (self._upload is None or self._upload.finished or head.status < 300),
             own=self._forwarder.via_line + passage.receipt_line(),
         )
-        flows = reading is Reading.FLOWING and outgoing.body is None
-        pieces = await begun(edited(passage.answer_editor, response)) if flows else None
+        flows = reading in _FLOWS and outgoing.body is None
+        pieces = await begun(edited(passage.answer_editor, response.__aiter__(), rest)) if flows else None
         self._status = outgoing.status
         without_body = wire.head.method == "HEAD" or outgoing.status in _BODYLESS
         await relay.answer(outgoing, response, rest, without_body=without_body, edited=pieces)

@@ -3,6 +3,7 @@
 Body addresses are the part of RFC 9535 (JSONPath) that selects by name, index, wildcard and
 descent; everything else names its place first: `header:`, `cookie:`, `query:`, `path:`, `form:`,
 `part:`. What the grammar does not know is an `AddressError` with a column, never a silent miss.
+`html:` with a recipient's name stands in records for what pages embed of it; rules do not write it.
 
 >>> parse_address("$.items[*].email").steps
 (Child(name='items'), Every(), Child(name='email'))
@@ -23,6 +24,7 @@ class Place(StrEnum):
     PATH = "path"
     FORM = "form"
     PART = "part"
+    HTML = "html"
 
 
 class Child(msgspec.Struct, frozen=True, tag=True):
@@ -70,7 +72,7 @@ class AddressError(ValueError):
         self.hint = hint
 
 
-_NAMED = {place.value: place for place in Place if place is not Place.BODY}
+_NAMED = {place.value: place for place in Place if place not in (Place.BODY, Place.HTML)}
 _LATER = {"xml": "XPath", "html": "CSS", "column": "CSV", "graphql": "GraphQL"}
 _TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _STEP = re.compile(

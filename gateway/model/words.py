@@ -120,6 +120,21 @@ class Kind(StrEnum):
     HEADS = "heads"
 
 
+class PageMode(StrEnum):
+    """Whether third parties in pages are held back, or only listed for the operator."""
+
+    ENFORCE = "enforce"
+    REPORT = "report"
+
+
+class UnknownHosts(StrEnum):
+    """What becomes of a host in a page that no recipient has; `report` lets it pass and puts it on record."""
+
+    HOLD = "hold"
+    PASS = "pass"  # noqa: S105 - a word of the rule language, not a secret
+    REPORT = "report"
+
+
 class ConsentScope(StrEnum):
     """Whose consent counts for a purpose: one for any recipient too, or only one for the very recipient."""
 

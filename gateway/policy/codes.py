@@ -59,6 +59,8 @@ _ERRORS = {
     "PG403": "the regular expression cannot match any path segment",
     "PG440": "a TC string speaks of consent, but the purpose rests on another basis",
     "PG408": "legitimate interest is no legal basis in this jurisdiction",
+    "PG450": "a recipient that pages embed has no hosts",
+    "PG452": "pages would be dropped by what their route says of its rest",
 }
 _WARNINGS = {
     "PG305": "the field is dropped anyway, because `rest` drops what is not listed",
@@ -78,6 +80,7 @@ _WARNINGS = {
     "PG413": "a cookie of all routes needs consent, but no route says who the subject is",
     "PG441": "no file says where TC strings are read, so what is said about them never counts",
     "PG430": "a sign-in that failed may look like one that did not",
+    "PG451": "what pages embed of a recipient is never seen as such",
 }
 
 CODES = MappingProxyType(

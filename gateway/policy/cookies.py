@@ -4,6 +4,8 @@ import re
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
+import msgspec
+
 from gateway.model.action import Action, Drop, Keep
 from gateway.model.address import Place as Where
 from gateway.model.address import parse_address
@@ -101,7 +103,7 @@ def with_cookies(section: Section, cookies: Iterable[FieldRule]) -> Section:
     """The section with the cookies of all routes behind its own fields, less those that it lists itself."""
     own = [rule.address.name for rule in section.fields if rule.address.place is Where.COOKIE]
     added = tuple(rule for rule in cookies if not any(covers_name(name, rule.address.name) for name in own))
-    return Section((*section.fields, *added), section.rest) if added else section
+    return msgspec.structs.replace(section, fields=(*section.fields, *added)) if added else section
 
 
 def is_forgotten(found: Verdict) -> bool:

@@ -8,13 +8,25 @@ A denial of a parent purpose counts for its children; a grant never does.
 """
 
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 import msgspec
 
 from gateway.model.action import Action
+from gateway.model.address import Place
 from gateway.model.facts import Consent, Facts
-from gateway.model.words import Basis, ConsentScope, ConsentStatus, Direction, Reason, Role
-from gateway.policy.policy import CALLER, FieldRule, Policy, Purpose, Recipient, Route
+from gateway.model.words import (
+    Basis,
+    ConsentScope,
+    ConsentStatus,
+    Direction,
+    PageMode,
+    Reason,
+    Role,
+    UnknownHosts,
+)
+from gateway.policy.policy import CALLER, FieldRule, PageRules, Policy, Purpose, Recipient, Route
 
 ANY = "*"
 
@@ -40,12 +52,12 @@ class Standing(msgspec.Struct, frozen=True):
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """What happens to one field, why, and which rule said so."""
+    """What happens to one field, why, and which rule said so. Hosts of nobody in a page have no basis."""
 
     rule: FieldRule
     action: Action
     reason: Reason
-    basis: Basis
+    basis: Basis | None
 
 
 def standing(purpose: Purpose, recipient: str, facts: Facts) -> Standing:
@@ -131,6 +143,18 @@ def verdict(rule: FieldRule, recipient: Recipient, purpose: Purpose, found: Stan
     return Verdict(rule, action, found.reason, purpose.basis)
 
 
+def contract_end(recipient: Recipient) -> float | None:
+    """The moment, in seconds since the epoch (UTC), from which the contract is no longer in force."""
+    if recipient.contract is None or recipient.contract.expires is None:
+        return None
+    return _day_after(recipient.contract.expires)
+
+
+@lru_cache(maxsize=1024)
+def _day_after(day: str) -> float:
+    return (datetime.fromisoformat(day).replace(tzinfo=UTC) + timedelta(days=1)).timestamp()
+
+
 def recipient_of(policy: Policy, route: Route, direction: Direction) -> Recipient:
     """Who receives what goes this way: the service of the route, or the caller."""
     if direction is Direction.REQUEST:
@@ -142,8 +166,10 @@ def receives(policy: Policy, route: Route, direction: Direction, rule: FieldRule
     """Whose consent and permissions count for a field.
 
     A cookie of all routes is a means of the service, which gets it back: also where an answer sets it,
-    it is judged as the service's.
+    it is judged as the service's. What a page embeds is received by whose it is.
     """
+    if rule.address.place is Place.HTML:
+        return policy.recipients.get(rule.address.name) or Recipient(ANY, Role.PUBLIC)
     return recipient_of(policy, route, Direction.REQUEST if rule.general else direction)
 
 
@@ -153,6 +179,36 @@ Standings = Mapping[tuple[str, str], Standing]
 
 def standings(policy: Policy, route: Route, direction: Direction, facts: Facts) -> dict[tuple[str, str], Standing]:
     """The standing of every purpose that the fields of one direction name, towards who receives them."""
-    rules = route.section(direction).fields
-    wanted = dict.fromkeys((rule.purpose, receives(policy, route, direction, rule).name) for rule in rules)
-    return {key: standing(policy.purposes[key[0]], key[1], facts) for key in wanted}
+    wanted: dict[tuple[str, str], tuple[FieldRule, Recipient]] = {}
+    for rule in route.section(direction).fields:
+        recipient = receives(policy, route, direction, rule)
+        wanted.setdefault((rule.purpose, recipient.name), (rule, recipient))
+    return {key: rule_standing(policy, *of, facts) for key, of in wanted.items()}
+
+
+def rule_standing(policy: Policy, rule: FieldRule, recipient: Recipient, facts: Facts) -> Standing:
+    """The standing of one field's purpose. What a page embeds needs a contract in force, too."""
+    if not rule.purpose:
+        return Standing(Reason.UNKNOWN_RECIPIENT)
+    if rule.address.place is Place.HTML:
+        end = contract_end(recipient)
+        if end is not None and facts.now >= end:
+            return Standing(Reason.CONTRACT_EXPIRED)
+    return standing(policy.purposes[rule.purpose], recipient.name, facts)
+
+
+def rule_verdict(
+    policy: Policy, pages: PageRules | None, rule: FieldRule, recipient: Recipient, found: Standing
+) -> Verdict:
+    """The verdict of a field of a section whose rules for pages are `pages`."""
+    if pages is None or rule.address.place is not Place.HTML:
+        return verdict(rule, recipient, policy.purposes[rule.purpose], found)
+    if not rule.purpose:
+        held = pages.unknown is UnknownHosts.HOLD
+        judged = Verdict(rule, rule.otherwise if held else rule.action, found.reason, None)
+    else:
+        # A page is not refused because nobody is known; nobody has agreed then.
+        nobody = found.reason is Reason.UNRESOLVED_SUBJECT
+        found = Standing(Reason.NO_CONSENT) if nobody else found
+        judged = verdict(rule, recipient, policy.purposes[rule.purpose], found)
+    return msgspec.structs.replace(judged, action=rule.action) if pages.mode is PageMode.REPORT else judged

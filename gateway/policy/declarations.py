@@ -115,9 +115,12 @@ def read_recipients(reader: Reader, node: Node, into: Declarations) -> None:
             title=_read(keys, "title", lambda found: read_text(reader, found, "'title'")) or NO_TEXT,
             contact=contact or "",
             tcf_vendor=_read(keys, "tcf_vendor", lambda found: reader.whole(found, "'tcf_vendor'", schema.TCF_VENDORS)),
+            embedded_for=_read(keys, "embedded_for", lambda found: _read_embedded_for(reader, found, into)) or (),
         )
         if "tcf_vendor" in keys:
             into.places["tcf_vendor", key.text] = place_of(keys["tcf_vendor"])
+        if "embedded_for" in keys:
+            into.places["embedded_for", key.text] = place_of(keys["embedded_for"])
         if "upstream" in keys:
             into.places["upstream", key.text] = place_of(keys["upstream"])
         if "contract" in keys:
@@ -230,6 +233,12 @@ def read_date(reader: Reader, node: Node) -> str | None:
         reader.report.add("PG108", node, f"'{text}' is no day of the calendar", hint)
         return None
     return text
+
+
+def _read_embedded_for(reader: Reader, node: Node, into: Declarations) -> tuple[str, ...]:
+    purposes = reader.scalars(node, "a purpose")
+    into.purposes_mentioned.extend(Mention(purpose.text, place_of(purpose)) for purpose in purposes)
+    return tuple(dict.fromkeys(purpose.text for purpose in purposes))
 
 
 def _read_may_receive(reader: Reader, node: Node, into: Declarations) -> MappingType[str, tuple[str, ...]]:

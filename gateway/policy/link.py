@@ -7,6 +7,7 @@ from gateway.model.address import Place as Where
 from gateway.policy.cookies import with_cookies
 from gateway.policy.declarations import Declarations
 from gateway.policy.matches import Match
+from gateway.policy.pages import with_pages
 from gateway.policy.policy import CALLER, DEFAULT_POSTURES, Place, Route
 from gateway.policy.report import Report, closest
 from gateway.policy.routes import DraftRoute
@@ -55,7 +56,7 @@ def route_of(draft: DraftRoute, known: Declarations, number: int) -> Route:
         mode=draft.mode,
         subject=draft.subject.address if draft.subject else None,
         request=with_cookies(draft.request.section(), known.cookies),
-        response=with_cookies(draft.response.section(), known.cookies),
+        response=with_cookies(with_pages(draft.response.section(), known), known.cookies),
         postures=MappingProxyType({**DEFAULT_POSTURES, **known.postures, **draft.options.postures}),
         stream=draft.options.stream,
         record_always=draft.options.record_always,

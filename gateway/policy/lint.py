@@ -8,6 +8,7 @@ from gateway.policy.declarations import Declarations
 from gateway.policy.lint_cookies import lint_cookies
 from gateway.policy.lint_fields import lint_fields
 from gateway.policy.lint_items import lint_items
+from gateway.policy.lint_pages import lint_pages
 from gateway.policy.lint_routes import lint_routes
 from gateway.policy.lint_signals import lint_signals
 from gateway.policy.policy import CALLER, Place, Purpose
@@ -31,6 +32,7 @@ def lint(drafts: Sequence[DraftRoute], known: Declarations, today: date, report:
         by_field = draft.subject is not None and draft.subject.address is not None
         lint_session(draft.session, by_field=by_field, report=report)
     lint_cookies(drafts, known, report)
+    lint_pages(drafts, known, report)
     lint_routes(drafts, report)
     _lint_bases(known, report)
     lint_signals(known, report)
@@ -44,7 +46,8 @@ def _lint_unused(drafts: Iterable[DraftRoute], known: Declarations, report: Repo
     recipients = {mention.name for mention in (*known.targets_mentioned, *known.callers_mentioned)}
     for name in known.purposes.keys() - purposes:
         report.add("PG404", known.places["purpose", name], f"nothing is listed for the purpose '{name}'")
-    for name in known.recipients.keys() - recipients - {CALLER}:
+    embedded = {name for name, recipient in known.recipients.items() if recipient.embedded_for}
+    for name in known.recipients.keys() - recipients - embedded - {CALLER}:
         report.add("PG405", known.places["recipient", name], f"no route leads to the recipient '{name}'")
     if ("controller", "controller") not in known.places and drafts:
         start = Place(min(draft.place.file for draft in drafts), 1, 1)

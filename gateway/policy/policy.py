@@ -13,11 +13,45 @@ import msgspec
 from gateway.model.action import Action
 from gateway.model.address import Address
 from gateway.model.cookie import CookieLimits
-from gateway.model.words import Basis, ConsentScope, Direction, Mode, Part, Posture, Rest, Role
+from gateway.model.words import (
+    Basis,
+    ConsentScope,
+    Direction,
+    Mode,
+    PageMode,
+    Part,
+    Posture,
+    Rest,
+    Role,
+    UnknownHosts,
+)
 from gateway.policy.texts import NO_TEXT, Period, Text
 
 if TYPE_CHECKING:
     from gateway.policy.router import Router
+
+ADVERTISING_FEATURES = (
+    "attribution-reporting",
+    "browsing-topics",
+    "interest-cohort",
+    "join-ad-interest-group",
+    "run-ad-auction",
+    "shared-storage",
+    "shared-storage-select-url",
+)
+"""Features by which a browser itself takes part in advertising."""
+
+REFERRER_POLICIES = (
+    "unsafe-url",
+    "no-referrer-when-downgrade",
+    "origin-when-cross-origin",
+    "origin",
+    "strict-origin-when-cross-origin",
+    "strict-origin",
+    "same-origin",
+    "no-referrer",
+)
+"""From the one that tells others most to the one that tells nothing (W3C Referrer Policy, section 3)."""
 
 CALLER = "caller"
 """Recipient of a response for which no route names another one."""
@@ -83,7 +117,10 @@ class Contract(msgspec.Struct, frozen=True):
 
 
 class Recipient(msgspec.Struct, frozen=True):
-    """`may_receive` maps a class to the purposes it may come for; None means that nothing is limited."""
+    """`may_receive` maps a class to the purposes it may come for; None means that nothing is limited.
+
+    `embedded_for` are the purposes for which pages embed something of its hosts.
+    """
 
     name: str
     role: Role
@@ -92,6 +129,7 @@ class Recipient(msgspec.Struct, frozen=True):
     country: str | None = None
     contract: Contract | None = None
     may_receive: Mapping[str, tuple[str, ...]] | None = None
+    embedded_for: tuple[str, ...] = ()
     title: Text = NO_TEXT
     contact: str = ""
     tcf_vendor: int | None = None
@@ -113,11 +151,31 @@ class FieldRule(msgspec.Struct, frozen=True):
     general: bool = False
 
 
+class PageRules(msgspec.Struct, frozen=True):
+    """What becomes of third parties in pages.
+
+    `referrer_policy` and `permissions_policy` are the least that holds; `client_hints` says that browsers
+    may tell what makes them different from others.
+    """
+
+    place: Place
+    mode: PageMode = PageMode.ENFORCE
+    unknown: UnknownHosts = UnknownHosts.HOLD
+    banner: bool = True
+    link: bool = False
+    placeholder: Text = NO_TEXT
+    csp: bool = True
+    referrer_policy: str = "strict-origin-when-cross-origin"
+    permissions_policy: tuple[str, ...] = ADVERTISING_FEATURES
+    client_hints: bool = False
+
+
 class Section(msgspec.Struct, frozen=True):
-    """What holds for one direction of a route."""
+    """What holds for one direction of a route; `pages` only for answers."""
 
     fields: tuple[FieldRule, ...]
     rest: Mapping[Part, Rest]
+    pages: PageRules | None = None
 
     def rest_of(self, part: Part) -> Rest:
         return self.rest[part]

@@ -7,7 +7,8 @@ from typing import Any
 import msgspec
 
 from gateway.model.action import LATER_ACTIONS, Generalisation
-from gateway.model.words import Basis, ConsentScope, Mode, Part, Posture, Rest, Role
+from gateway.model.words import Basis, ConsentScope, Mode, PageMode, Part, Posture, Rest, Role, UnknownHosts
+from gateway.policy.policy import REFERRER_POLICIES
 
 
 class Key(msgspec.Struct, frozen=True):
@@ -54,6 +55,10 @@ POSTURE_CHOICES: Mapping[Posture, tuple[str, ...]] = MappingProxyType(
     }
 )
 """What a rule file may choose for each posture; the first choice is the default, `pass` is never one."""
+
+CLIENT_HINTS = ("drop", "keep")
+FEATURE = r"^[a-z][a-z0-9-]*$"
+"""The name of a feature in a Permissions-Policy."""
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 PURPOSE_NAME = r"^[a-z][a-z0-9_-]*(\.[a-z][a-z0-9_-]*)*$"
@@ -196,6 +201,11 @@ RECIPIENT = Shape(
         ),
         Key("contract", _ref("contract"), "The agreement on which data goes to the recipient."),
         Key(
+            "embedded_for",
+            _some(_TEXT),
+            "Purpose, or purposes, for which pages embed something of its `hosts`; all of them have to be allowed.",
+        ),
+        Key(
             "may_receive",
             {"type": "object", "propertyNames": _ref("class"), "additionalProperties": _some(_TEXT)},
             "Classes that it may receive, each with the purposes; a class stands for all below it. Left out: any.",
@@ -285,6 +295,34 @@ SECTION = Shape(
         Key("fields", {"type": "object", "additionalProperties": _ref("field")}, "Listed fields by address."),
         Key("rest", _ref("rest"), "What becomes of values that are not listed (default: drop)."),
         Key("detect", {}, "Detectors for what no address names.", later=True),
+        Key("pages", _ref("pages"), "What becomes of third parties in HTML pages (responses only)."),
+    ),
+)
+PAGES = Shape(
+    "pages",
+    "'pages'",
+    (
+        Key("mode", _words(list(PageMode)), "`enforce` (default), or `report`: only list the hosts that pages name."),
+        Key(
+            "unknown",
+            _words(list(UnknownHosts)),
+            "Hosts of no recipient: `hold` (default), `pass`, or `report`: let through, and on record.",
+        ),
+        Key("banner", {"type": "boolean"}, "Ask for consent in the page while an answer is missing (default: true)."),
+        Key("link", {"type": "boolean"}, "A small link to the person's choices in every page (default: false)."),
+        Key("placeholder", _ref("text"), "What a frame shows that is held back; `{host}` stands for its host."),
+        Key("csp", {"type": "boolean"}, "A second Content-Security-Policy that only narrows (default: true)."),
+        Key(
+            "referrer_policy",
+            _words(REFERRER_POLICIES),
+            "Strictest of this and the application's own (default: `strict-origin-when-cross-origin`).",
+        ),
+        Key(
+            "permissions_policy",
+            {"type": "array", "items": {"type": "string", "pattern": FEATURE}},
+            "Features of browsers that no page may use (default: those for advertising).",
+        ),
+        Key("client_hints", _words(CLIENT_HINTS), "`drop` (default) what tells browsers apart, or `keep`."),
     ),
 )
 REST = Shape("rest", "'rest'", tuple(Key(part, _words(list(Rest)), f"The rest of the {part}.") for part in Part))
@@ -344,6 +382,7 @@ SHAPES = (
     MATCH,
     SUBJECT,
     SECTION,
+    PAGES,
     REST,
     FIELD,
     COOKIE,

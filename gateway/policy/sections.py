@@ -12,7 +12,8 @@ from gateway.model.words import Direction, Part, Rest
 from gateway.policy import schema
 from gateway.policy.actions import read_action
 from gateway.policy.declarations import Declarations, Mention, place_of, read_class
-from gateway.policy.policy import FieldRule, Place, Section
+from gateway.policy.pages import read_pages
+from gateway.policy.policy import FieldRule, PageRules, Place, Section
 from gateway.policy.reader import Reader
 from gateway.policy.source import Node, Scalar
 
@@ -58,9 +59,10 @@ class DraftField(msgspec.Struct, frozen=True):
 class DraftSection(msgspec.Struct, frozen=True):
     fields: tuple[DraftField, ...]
     rest: Mapping[Part, Rest]
+    pages: PageRules | None = None
 
     def section(self) -> Section:
-        return Section(tuple(field.rule for field in self.fields), MappingProxyType(dict(self.rest)))
+        return Section(tuple(field.rule for field in self.fields), MappingProxyType(dict(self.rest)), self.pages)
 
 
 def whole_rest(rest: Rest) -> Mapping[Part, Rest]:
@@ -78,7 +80,8 @@ def read_section(reader: Reader, node: Node, direction: Direction, known: Declar
             if field:
                 fields.append(field)
     rest = _read_rest(reader, keys["rest"], direction) if "rest" in keys else whole_rest(Rest.DROP)
-    return DraftSection(tuple(fields), rest)
+    pages = read_pages(reader, keys["pages"], direction) if "pages" in keys else None
+    return DraftSection(tuple(fields), rest, pages)
 
 
 def read_address(reader: Reader, scalar: Scalar) -> Address | None:

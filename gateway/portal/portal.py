@@ -110,6 +110,8 @@ class Portal:
         """Files that are the same for everybody."""
         if path == "/style.css":
             return self._views.style
+        if path == "/embed.css":
+            return self._views.embed
         return self._views.logo if path == "/logo" else None
 
     async def _gated(self, visit: Visit, page: _Page | None, body: bytes) -> OwnAnswer:

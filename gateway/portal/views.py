@@ -79,6 +79,12 @@ class Views:
         return OwnAnswer(200, (*_LASTING, (b"Content-Type", b"text/css; charset=utf-8")), self._style)
 
     @property
+    def embed(self) -> OwnAnswer:
+        """The style of what the gateway puts into the application's pages; its name is always the same."""
+        style = files("gateway.portal").joinpath("templates", "embed.css").read_bytes()
+        return OwnAnswer(200, (*_LASTING, (b"Content-Type", b"text/css; charset=utf-8")), style)
+
+    @property
     def logo(self) -> OwnAnswer | None:
         """The operator's picture; None where the theme has none."""
         return self._logo

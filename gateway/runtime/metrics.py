@@ -22,6 +22,7 @@ from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamil
 from prometheus_client.registry import Collector
 
 from gateway.model.words import Direction
+from gateway.runtime.embedded import Embedded, merged
 from gateway.runtime.sightings import Sightings
 
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
@@ -66,6 +67,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     unreadable_signals: dict[str, int] = {}
     cookie_deletions: int = 0
     cookie_memory_failures: int = 0
+    embedded: tuple[tuple[str, bool, int], ...] = ()
 
 
 class RouteCounts(array):  # type: ignore[type-arg]  # it takes no argument at run time
@@ -119,6 +121,7 @@ class Metrics:
     def __init__(self) -> None:
         self.in_flight = 0
         self.sightings: Sightings | None = None
+        self.embedded = Embedded()
         self.identities: defaultdict[tuple[str, str], int] = defaultdict(int)
         """Requests by the source of identity that decided, and how."""
         self.key_fetches: defaultdict[str, int] = defaultdict(int)
@@ -157,6 +160,7 @@ class Metrics:
             unreadable_signals=dict(self.unreadable_signals),
             cookie_deletions=self.cookie_deletions,
             cookie_memory_failures=self.cookie_memory_failures,
+            embedded=self.embedded.rows(),
         )
 
     def _messages(self) -> Iterator[tuple[str, str, bool, int]]:
@@ -180,6 +184,7 @@ def merge(snapshots: Iterable[Snapshot]) -> Snapshot:
     key_fetches: defaultdict[str, int] = defaultdict(int)
     unreadable_signals: defaultdict[str, int] = defaultdict(int)
     in_flight = cookie_deletions = cookie_memory_failures = 0
+    snapshots = list(snapshots)
     for snapshot in snapshots:
         for route, direction, recorded, count in snapshot.messages:
             messages[route, direction, recorded] += count
@@ -214,6 +219,7 @@ def merge(snapshots: Iterable[Snapshot]) -> Snapshot:
         unreadable_signals=dict(unreadable_signals),
         cookie_deletions=cookie_deletions,
         cookie_memory_failures=cookie_memory_failures,
+        embedded=merged(each.embedded for each in snapshots),
     )
 
 
@@ -277,6 +283,14 @@ def _families(snapshot: Snapshot) -> Iterator[Metric]:
         "Failures of the memory of where cookies were set",
         value=snapshot.cookie_memory_failures,
     )
+    embedded = CounterMetricFamily(
+        PREFIX + "embedded_hosts",
+        "Tags of pages that name another host, by what became of them",
+        labels=["host", "outcome"],
+    )
+    for host, held, count in snapshot.embedded:
+        embedded.add_metric([host, "held" if held else "passed"], count)
+    yield embedded
     yield GaugeMetricFamily(PREFIX + "in_flight", "Exchanges under way", value=snapshot.in_flight)
 
 

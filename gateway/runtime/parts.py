@@ -36,7 +36,7 @@ class BodyEditor:
         self._state = state
         self._status = admitted.outgoing.status if plan.direction is Direction.RESPONSE else 0
         self._counted = admitted.recorded
-        self._stream = stream_of(plan, headers, gateway.services.limits)
+        self._stream = stream_of(plan, exchange.head, headers, gateway.services.limits)
 
     async def feed(self, chunk: bytes) -> bytes:
         """What may go on after this chunk, at once.

@@ -56,6 +56,8 @@ class Reading(Enum):
     UNREAD = "unread"
     WHOLE = "whole"
     FLOWING = "flowing"
+    TRIED = "tried"
+    """Whole, if it is no longer than may be held; else flowing."""
 
 
 class Passage:
@@ -192,6 +194,8 @@ class Passage:
             )
         except (Unreadable, StoreDown) as cause:
             raise Refused(self._gateway.refuse(cause, self)) from cause
+        if self._flows and exchange.takes_page(head):
+            return Reading.TRIED
         return Reading.FLOWING if self._flows else Reading.WHOLE
 
     async def admit_request(self, body: bytes | None) -> Outgoing:
@@ -237,7 +241,7 @@ class Passage:
     async def admit_response(self, head: ResponseHead, body: bytes | None) -> Outgoing:
         """Decide the answer; its record is durable when this returns. Raises Refused.
 
-        Where its reading is FLOWING, `answer_editor` then edits its body.
+        Where its reading is FLOWING, or it was TRIED in vain, `answer_editor` then edits its body.
         """
         self.direction = Direction.RESPONSE
         self._index = None
@@ -247,12 +251,15 @@ class Passage:
             identities = gateway.services.identities
             if identities is not None and identities.follows:
                 await identities.follow(exchange, head, body, self._identifier)
+            self._flows = self._flows and body is None
             exchange.open_response(head, body, flows=self._flows)
             if gateway.cookies is not None:
                 gateway.services.cookies.note(gateway.cookies, exchange.head, head.fields)
             step = await self._admit(exchange.subject, exchange.response_plans)
             if self._flows and isinstance(step, Send):
                 self.answer_editor = self._edit(step, exchange.response_plans, head.headers)
+            if exchange.page is not None:
+                gateway.services.metrics.embedded.note(exchange.page.hosts)
             if gateway.sightings is not None:
                 gateway.sightings.note(exchange, Direction.RESPONSE, head.headers)
         except (Unreadable, Fault, StoreDown) as cause:

@@ -19,7 +19,7 @@ def ruling(host):
     return Ruling(host != KEPT, (0 if host == KEPT else 1,))
 
 
-EDIT = PageEdit(ruling, 2, f"held: {HOST}")
+EDIT = PageEdit(ruling, 2, lambda _: f"held: {HOST}")
 
 
 def edited(page, *, edit=EDIT, headers=UTF_8, insertion=None):
