@@ -106,6 +106,7 @@ async def test_people_behind_a_trusted_peer_are_counted_by_themselves():
         ("GET", "/privacy/history", 303, None),
         ("HEAD", "/privacy", 200, None),
         ("HEAD", "/privacy/style.css", 200, None),
+        ("GET", "/privacy/embed.css", 200, None),
     ],
 )
 async def test_paths_and_methods(method, target, status, allow):
