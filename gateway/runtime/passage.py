@@ -218,8 +218,6 @@ class Passage:
                 self._count_unreadable()
             if exchange.treatment.session_at is not None:
                 await self._follow_request(identifier, step)
-            if step.decision.plan.forgets:
-                self._forget(step)
             if gateway.sightings is not None:
                 gateway.sightings.note(exchange, Direction.REQUEST, exchange.head.headers)
             if self._flows and isinstance(step, Send):
@@ -388,6 +386,8 @@ class Passage:
 
     def _outgoing(self, step: Step) -> Outgoing:
         if isinstance(step, Send):
+            if step.decision.plan.forgets:
+                self._forget(step)
             return step.outgoing
         gateway = self._gateway
         gateway.record_refusal(step.refusal, self.exchange.entry(step, gateway.moments.now(self.exchange.request_id)))
