@@ -8,6 +8,7 @@ from rulebook import compiled, engine, record_of, run
 from gateway.documents.cookie_names import name_of
 from gateway.engine.compare import compare
 from gateway.engine.engine import Engine
+from gateway.engine.forgetting import forgotten
 from gateway.engine.judge import all_rules
 from gateway.engine.step import Refuse, Send
 from gateway.engine.trial import PAPER_KEYS, step_record
@@ -196,6 +197,25 @@ def test_only_an_answer_with_cookies_of_these_is_the_persons_own(cookie, sets, p
     wanted = b"private, max-age=60" if private else b"public, max-age=60"
     assert sent(trial.response, b"cache-control") == [wanted]
     assert sent(trial.response, b"etag") == [b'"v1"']
+
+
+def test_validators_of_content_do_not_depend_on_cookies():
+    under = engine(ROUTES.replace("response: {rest: {body: pass,", "response: {rest: {body: drop,"))
+    headers = ((b"Content-Type", b"text/plain"), (b"ETag", b'"v1"'))
+    tags = {
+        sent(ask(b"/strict?me=ann", b"sid=1", consents=consents, headers=headers, under=under).response, b"etag")[0]
+        for consents in ((), GIVEN, WITHDRAWN)
+    }
+
+    assert len(tags) == 1
+    assert tags != {b'"v1"'}
+
+
+def test_an_observed_route_forgets_nothing():
+    trial = ask(b"/watched?me=ann", b"_ga=1")
+
+    assert forgotten(trial.request, ((b"Cookie", b"_ga=1"),)) == ()
+    assert forgotten(ask(cookie=b"_ga=1").request, ((b"Cookie", b"_ga=1"),)) == ("_ga",)
 
 
 def test_an_answer_that_sets_what_is_sold_varies_by_the_signal():
