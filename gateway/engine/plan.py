@@ -25,6 +25,7 @@ from gateway.policy.cookies import is_forgotten
 from gateway.policy.decide import (
     Standings,
     Verdict,
+    asked,
     contract_end,
     receives,
     recipient_of,
@@ -131,6 +132,7 @@ class Plans:
         self.recipient = recipient_of(policy, route, direction)
         self._keys = keys
         self._contract_end = contract_end(self.recipient)
+        self._asked = asked(policy, route, direction)
         section = route.section(direction)
         self.pages = section.pages
         self._portal = portal
@@ -163,7 +165,7 @@ class Plans:
         """The plan under these facts; with `strip`, the one that lets nothing personal pass."""
         if self.constant is not None and not strip:
             return self.constant
-        found = standings(self.policy, self.route, self.direction, facts)
+        found = standings(self.policy, self._asked, facts)
         in_force = self._contract_end is None or facts.now < self._contract_end
         banner = self.pages is not None and self.pages.banner and asks(self.policy, self.route, found)
         key = (*(item.reason for item in found.values()), in_force, strip, banner)

@@ -10,6 +10,7 @@ A denial of a parent purpose counts for its children; a grant never does.
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from typing import TypeAlias
 
 import msgspec
 
@@ -173,17 +174,26 @@ def receives(policy: Policy, route: Route, direction: Direction, rule: FieldRule
     return recipient_of(policy, route, Direction.REQUEST if rule.general else direction)
 
 
-Standings = Mapping[tuple[str, str], Standing]
+Standings: TypeAlias = Mapping[tuple[str, str], Standing]
 """By purpose and recipient."""
 
 
-def standings(policy: Policy, route: Route, direction: Direction, facts: Facts) -> dict[tuple[str, str], Standing]:
-    """The standing of every purpose that the fields of one direction name, towards who receives them."""
+Asked: TypeAlias = Mapping[tuple[str, str], tuple[FieldRule, Recipient]]
+"""Every purpose that fields name and every recipient of theirs, each with the first such field."""
+
+
+def asked(policy: Policy, route: Route, direction: Direction) -> Asked:
+    """What the fields of one direction need to have decided; known once for all facts."""
     wanted: dict[tuple[str, str], tuple[FieldRule, Recipient]] = {}
     for rule in route.section(direction).fields:
         recipient = receives(policy, route, direction, rule)
         wanted.setdefault((rule.purpose, recipient.name), (rule, recipient))
-    return {key: rule_standing(policy, *of, facts) for key, of in wanted.items()}
+    return wanted
+
+
+def standings(policy: Policy, wanted: Asked, facts: Facts) -> dict[tuple[str, str], Standing]:
+    """The standing of each purpose towards each recipient."""
+    return {key: rule_standing(policy, rule, recipient, facts) for key, (rule, recipient) in wanted.items()}
 
 
 def rule_standing(policy: Policy, rule: FieldRule, recipient: Recipient, facts: Facts) -> Standing:

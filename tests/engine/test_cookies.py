@@ -200,7 +200,8 @@ def test_only_an_answer_with_cookies_of_these_is_the_persons_own(cookie, sets, p
 
 
 def test_validators_of_content_do_not_depend_on_cookies():
-    under = engine(ROUTES.replace("response: {rest: {body: pass,", "response: {rest: {body: drop,"))
+    own = "response: {fields: {header:X-A: {is: device, for: service}}, rest: {body: drop,"
+    under = engine(ROUTES.replace("response: {rest: {body: pass,", own))
     headers = ((b"Content-Type", b"text/plain"), (b"ETag", b'"v1"'))
     tags = {
         sent(ask(b"/strict?me=ann", b"sid=1", consents=consents, headers=headers, under=under).response, b"etag")[0]
