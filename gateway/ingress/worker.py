@@ -96,6 +96,7 @@ class Worker:
         self._log = log
         self._tls = upstream_tls(settings, gateway.policy)
         self._pools = UpstreamPools(limits, self._tls)
+        self._own_pages = own_pages(settings, gateway)
         self._server = IngressServer(
             gateway,
             self._pools,
@@ -106,7 +107,7 @@ class Worker:
                 via=settings.deployment,
                 descriptors=tuple(listener.descriptor for listener in settings.listeners),
             ),
-            own_pages(settings, gateway),
+            self._own_pages,
         )
         self._draining = asyncio.Event()
         self._cut_off = asyncio.Event()
@@ -236,6 +237,8 @@ class Worker:
             await self._server.close()
         await asyncio.gather(drain, cut_off, return_exceptions=True)
         self._pools.abort()
+        if self._own_pages is not None:
+            self._own_pages.close()
         try:
             await self._services.close()
         except StoreDown as error:

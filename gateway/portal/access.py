@@ -92,7 +92,7 @@ class Access:
         return made
 
     def close(self) -> None:
-        """Let what is being read end."""
+        """Give up what is being read, as `RecordReader.close`."""
         self._reader.close()
 
     async def _decided(self, handles: Sequence[str]) -> Decided:

@@ -65,8 +65,13 @@ class AccessPages:
         handles, caller = [person.handle], _caller(person)
         if name != "receipt":
             return await self._access.records(handles, caller=caller, form=name)
-        where = f"{visit.head.scheme}://{visit.head.host}{visit.prefix}"
+        # A client of HTTP/1.0 need not say which host it asks.
+        where = f"{visit.head.scheme}://{visit.head.host}{visit.prefix}" if visit.head.host else ""
         return await self._access.receipt(handles, caller=caller, where=where)
+
+    def close(self) -> None:
+        """As `Access.close`."""
+        self._access.close()
 
     def _later(self, visit: Visit) -> OwnAnswer:
         language = visit.words.language

@@ -60,6 +60,8 @@ def choices_of(
         for answer in _asked(preference)
     }
     for key, wanted in selection.items():
+        if wanted and places[key][0].separate and key[1] == ANY_RECIPIENT:
+            raise KeyError(key)  # nobody is asked for all of them at once
         for choice in _choices(*places[key], wanted, until, renew=renew):
             found.setdefault((choice.purpose, choice.recipient), choice)
     return list(found.values())

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from gateway.crypto.canonical_json import NotCanonical, parse
 from gateway.portal.context import PortalContext
 from gateway.portal.forms import REFUSE_ALL, SAVE, Form
 from gateway.portal.notices import SHORT, name_of, title_of
@@ -93,8 +94,9 @@ class ConsentApi:
 def _form(body: bytes) -> Form | None:
     """The body as the form that the pages would have sent; None where it cannot be read."""
     try:
+        parse(body)  # refuses a key that is there twice, of which msgspec takes the last
         request = msgspec.json.decode(body, type=Request)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+    except (NotCanonical, msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         return None
     selection = {(choice.purpose, choice.recipient): choice.consent for choice in request.choices}
     if len(selection) != len(request.choices) or bool(selection) == bool(request.withdraw):

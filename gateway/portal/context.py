@@ -68,9 +68,13 @@ class PortalContext:
         visit.cookies += self.services.cookies.deletions(visit.head.host, dict.fromkeys((*sent, *sorted(denied))))
 
     async def show(self, visit: Visit, person: Person, layer: str, method: str) -> Notice:
-        """The notice that the answer will hold; that it was shown is durable when this returns. Raises StoreDown."""
+        """The notice that the answer will hold; that it was shown is durable when this returns. Raises StoreDown.
+
+        An answer to HEAD holds nothing, so it shows nothing.
+        """
         notice = await self.notices.shown(visit.policy, visit.words.language, layer)
-        await self.services.decisions.serve(served(notice, person, method))
+        if visit.head.method != "HEAD":
+            await self.services.decisions.serve(served(notice, person, method))
         return notice
 
 

@@ -51,6 +51,18 @@ def is_same_origin(head: RequestHead) -> bool:
     return not origins or (len(origins) == 1 and _host(origins[0]) == _PORT.sub("", head.host))
 
 
+def is_loaded_elsewhere(head: RequestHead) -> bool:
+    """Whether the browser says that a page of another origin has it load this, rather than have the person go there.
+
+    What is loaded that way nobody reads, and it would be recorded as shown (W3C Fetch Metadata, section 2).
+    """
+    sites = header_values(head.headers, b"sec-fetch-site")
+    if not sites or sites in ([b"same-origin"], [b"none"]):
+        return False
+    names = (b"sec-fetch-mode", b"sec-fetch-dest")
+    return [header_values(head.headers, name) for name in names] != [[b"navigate"], [b"document"]]
+
+
 def _host(origin: bytes) -> str | None:
     """Host and port of an origin; a TLS terminator may stand between, so the scheme says nothing."""
     try:

@@ -22,10 +22,15 @@ class Identification:
         identity = identities.resolve(head)
         return None if identity is None else await self._known(identity)
 
-    async def meet(self) -> tuple[Person, bytes] | None:
-        """A new visitor, and the Set-Cookie that makes the browser that; None where there are no visitors."""
+    def may_meet(self, head: RequestHead) -> bool:
+        """Whether somebody whom the request does not name can be a visitor: not who claims to be somebody else."""
+        identities = self._services.identities
+        return identities is not None and identities.visitors is not None and not identities.is_claimed(head)
+
+    async def meet(self, head: RequestHead) -> tuple[Person, bytes] | None:
+        """A new visitor, and the Set-Cookie that makes the browser that; None where it may not be one."""
         visitors = self._services.visitors
-        if visitors is None:
+        if visitors is None or not self.may_meet(head):
             return None
         identity, cookie = visitors.new()
         person = await self._known(identity)

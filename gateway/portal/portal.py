@@ -15,7 +15,7 @@ from gateway.model.message import RequestHead, header_values
 from gateway.portal.access_pages import FILES, AccessPages
 from gateway.portal.consent_api import ConsentApi
 from gateway.portal.context import PortalContext
-from gateway.portal.csrf import is_same_origin
+from gateway.portal.csrf import is_loaded_elsewhere, is_same_origin
 from gateway.portal.forms import BANNER, SAVE, Form, FormUnreadable, read_form
 from gateway.portal.notices import Notices
 from gateway.portal.pages import PORTAL, Pages
@@ -68,7 +68,7 @@ class Portal:
         self._submissions = Submissions(self._context)
         self._pages = Pages(self._context)
         self._api = ConsentApi(self._context, self._submissions)
-        access = AccessPages(self._context, state)
+        self._access = access = AccessPages(self._context, state)
         self._peers = RateLimit(settings.rate.peer)
         self._persons = RateLimit(settings.rate.person)
         self._table = {
@@ -106,6 +106,10 @@ class Portal:
             return self._refuse(visit, "method", 405, allow(methods))
         return found if page is None and found is not None else await self._gated(visit, page, body)
 
+    def close(self) -> None:
+        """Give up what is being read for a page."""
+        self._access.close()
+
     def _fixed(self, path: str) -> OwnAnswer | None:
         """Files that are the same for everybody."""
         if path == "/style.css":
@@ -116,6 +120,8 @@ class Portal:
 
     async def _gated(self, visit: Visit, page: _Page | None, body: bytes) -> OwnAnswer:
         assert page is not None
+        if is_loaded_elsewhere(visit.head):
+            return self._refuse(visit, "foreign", 403)
         now = time.monotonic()
         peer = peer_key(visit.head, self._trusted)
         if peer and not self._peers.allows(peer, now):
@@ -132,7 +138,7 @@ class Portal:
         method = visit.head.method
         asks = _calls(visit) and visit.query.get("notice") == "1"
         if method == "GET" and (page.meets or asks):
-            met = await self._context.identification.meet()
+            met = await self._context.identification.meet(visit.head)
             if met is None:
                 return self._refuse(visit, "nobody", 403)
             person, cookie = met
@@ -142,7 +148,7 @@ class Portal:
             return await self._api.tell(visit, None)
         if method in READ:
             return self._views.message(visit, "nobody", 200) if page.meets else see_other(visit, visit.link())
-        return self._refuse(visit, "cookies" if self._context.services.visitors is not None else "nobody", 403)
+        return self._refuse(visit, "cookies" if self._context.identification.may_meet(visit.head) else "nobody", 403)
 
     def _refuse(self, visit: Visit, name: str, status: int, *extra: tuple[bytes, bytes]) -> OwnAnswer:
         """What did not work: in words for people, as a problem for programs."""

@@ -1,6 +1,7 @@
 """How much is answered for one person or peer: a bucket each that fills again with time. In memory, bounded."""
 
 import ipaddress
+import re
 from collections import OrderedDict
 from collections.abc import Sequence
 
@@ -11,6 +12,9 @@ from gateway.model.network import lies_in
 
 MOST_BUCKETS = 20_000
 """Buckets that are kept; of more, those asked for longest ago go, and would be nearly full by then."""
+
+_WITH_PORT = re.compile(r"\[([^\]]+)\](?::[0-9]{1,5})?|([0-9.]+):[0-9]{1,5}")
+"""Some proxies say the port, too."""
 
 
 class _Bucket(msgspec.Struct):
@@ -62,6 +66,9 @@ def peer_key(head: RequestHead, trusted: Sequence[str]) -> str:
 
 
 def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    match = _WITH_PORT.fullmatch(text)
+    if match is not None:
+        text = match[1] or match[2]
     try:
         found = ipaddress.ip_address(text.partition("%")[0])
     except ValueError:

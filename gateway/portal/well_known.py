@@ -31,6 +31,9 @@ class WellKnown:
             return OwnAnswer(405, (allow(READ),))
         return OwnAnswer(200, _FIELDS, gpc_document(self._gateway.policy))
 
+    def close(self) -> None:
+        """Nothing goes on beside the answers."""
+
 
 def allow(methods: tuple[str, ...]) -> tuple[bytes, bytes]:
     """The field that goes with 405 (RFC 9110, section 15.5.6)."""

@@ -191,6 +191,22 @@ class Identities:
         self._count(identity.source, _VERIFIED)
         return identity
 
+    def is_claimed(self, head: RequestHead) -> bool:
+        """Whether something else than a visitor's cookie says whom the request is from, believed or not.
+
+        Somebody who is signed in badly is nobody, and no visitor either.
+        """
+        if head.certified is not None:
+            return True
+        try:
+            if self._tokens is not None and self._tokens.carried_by(head):
+                return True
+        except TokenRefused:
+            return True
+        if self.guarded and any(value.strip() for value in header_values(head.headers, self.guarded)):
+            return True
+        return self.sessions is not None and self.sessions.comes_twice(head)
+
     def _browser(self, head: RequestHead, now: float) -> Identity | None:
         """Whom session or visitor name. Raises StoreDown."""
         sessions = self.sessions

@@ -40,6 +40,9 @@ class OwnPages(Protocol):
             StoreDown, Unreadable, Fault: what becomes a refusal; never for what a person did wrong.
         """
 
+    def close(self) -> None:
+        """Give up what goes on in threads, without waiting for it; nothing is asked afterwards."""
+
 
 OpenOwnPages: TypeAlias = Callable[[Settings, Gateway], OwnPages | None]
 """Makes the pages of one worker, or None where the deployment has none."""

@@ -9,6 +9,7 @@ import asyncio
 import heapq
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -73,6 +74,7 @@ class RecordReader:
         self._most_bytes = most_bytes
         self._waiting = 0
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="records")
+        self._closed = threading.Event()
         self._builder: subprocess.Popen[bytes] | None = None
 
     async def find(self, handles: Sequence[str], *, since: str = "", until: str = "", most: int | None = None) -> Found:
@@ -99,8 +101,9 @@ class RecordReader:
             self._waiting -= 1
 
     def close(self) -> None:
-        """Let the question that is under way end, and drop those that wait."""
-        self._thread.shutdown(cancel_futures=True)
+        """Give up the question that is under way, which then raises NotReady, and those that wait; returns at once."""
+        self._closed.set()
+        self._thread.shutdown(wait=False, cancel_futures=True)
 
     def _answer(self, question: Callable[[Look], _Answer]) -> _Answer:
         if not slots_of(self.home):
@@ -124,6 +127,8 @@ class RecordReader:
         deadline = time.monotonic() + self._most_seconds * max(1.0, limit / self._most_records)
         found: list[Entry] = []
         for entry in _newest_first(opened.index, queries):
+            if self._closed.is_set():
+                raise NotReady(Posture.AUDIT_UNAVAILABLE, "the worker ends: come again in a minute")
             late = len(found) % _ROUND == _ROUND - 1 and time.monotonic() >= deadline
             if late or len(found) >= limit:
                 return Found(found, opened.as_of, complete=False)

@@ -92,6 +92,10 @@ class Sessions:
             return None
         return Identity(IdentitySource.SESSION, "", link.until, link.handle)
 
+    def comes_twice(self, head: RequestHead) -> bool:
+        """Whether the request sends several sessions, of which nobody can tell which one is meant."""
+        return len(self._held(head)) > 1
+
     def is_spent(self, head: RequestHead) -> bool:
         """Whether the request's visitor has become somebody. Raises StoreDown."""
         visitor = head.visitor

@@ -23,6 +23,7 @@ class Pages:
 
     def __init__(self, gateway=None):
         self.asked = []
+        self.closed = False
 
     def owns(self, target):
         return target.startswith(b"/own")
@@ -33,6 +34,9 @@ class Pages:
         if self.fault is not None:
             raise self.fault
         return OwnAnswer(self.status, ((b"Content-Type", b"text/plain"), (b"Set-Cookie", b"a=b")), b"page")
+
+    def close(self):
+        self.closed = True
 
 
 def own_port(pages, **more):

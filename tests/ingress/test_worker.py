@@ -7,14 +7,15 @@ from pathlib import Path
 
 import msgspec
 import pytest
+import structlog
 from certificates import write_certificate
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
-from gateway.ingress.control import Adopt, Done, Drain, Failed, LoadCertificates, Report, Start, Status
+from gateway.ingress.control import Adopt, Channel, Done, Drain, Failed, LoadCertificates, Report, Start, Status
 from gateway.ingress.hops import ForwardedFields, ForwardedMode, Forwarding
 from gateway.ingress.member import Member
-from gateway.ingress.worker import forwarding, upstream_tls
+from gateway.ingress.worker import Worker, forwarding, upstream_tls
 from gateway.model.limits import DEFAULT_LIMITS
 from gateway.runtime.reload import keep_policy, load_directory, today
 from gateway.runtime.settings import Forwarded, Listener, Settings, Tls, UpstreamTls
@@ -153,6 +154,38 @@ async def test_it_serves_reports_and_ends_with_its_ledger_closed(bench):
     assert isinstance(last, Status)
     assert await member.exit_status() == 0
     assert bench.kinds() == ["open", "policy", "collect", "count", "close"]
+
+
+class ClosingPages:
+    """Notes what the log still takes when it is closed."""
+
+    body_limit = 0
+
+    def __init__(self, gateway):
+        self.gateway, self.closed = gateway, []
+
+    def owns(self, target):
+        return target == b"/own"
+
+    def close(self):
+        self.closed.append(self.gateway.services.ledger_healthy())
+
+
+async def test_the_pages_of_its_own_end_with_it_and_before_its_stores(tmp_path):
+    bench, made = Bench(tmp_path, Upstream()), []
+    bench.upstream.url = "http://127.0.0.1:9"
+    settings = Settings(listeners=(Listener("127.0.0.1", 0),), state=str(bench.state), rules=str(bench.rules))
+    start = Start(settings, "w0", bench.policy(), today())
+
+    def own_pages(_, gateway):
+        made.append(ClosingPages(gateway))
+        return made[0]
+
+    worker = await Worker.open(start, structlog.get_logger(), own_pages)
+    here, there = socket.socketpair()
+    there.close()
+    assert await worker.serve(await Channel.open(here)) == 0
+    assert made[0].closed == [True]
 
 
 async def test_a_policy_is_recorded_before_it_is_in_force(bench):

@@ -6,6 +6,7 @@ from portal_port import SIGNED_IN, Reader, portal_port
 
 from gateway.model.errors import StoreDown
 from gateway.model.words import Posture
+from gateway.portal.access import Access
 from gateway.portal.access_pages import FILES
 from gateway.runtime.record_reader import Found, NotReady, RecordReader
 
@@ -77,3 +78,23 @@ async def test_a_head_request_gets_no_body_and_others_are_refused(answering):
     assert (head.status, head.body) == (200, b"")
     assert head.all(b"content-disposition") == [b'attachment; filename="records.csv"']
     assert post.status == 405
+
+
+@pytest.mark.parametrize(
+    ("version", "lines", "where"),
+    [
+        (b"HTTP/1.1", b"Host: Shop.example:8443\r\n", "http://shop.example:8443/privacy"),
+        (b"HTTP/1.0", b"", ""),
+    ],
+)
+async def test_a_receipt_names_the_pages_by_the_host_that_was_asked(monkeypatch, version, lines, where):
+    named = []
+
+    async def receipt(self, handles, *, caller, where):
+        named.append(where)
+        return b"{}"
+
+    monkeypatch.setattr(Access, "receipt", receipt)
+    async with portal_port(identity=SIGNED_IN) as port:
+        answer = await port.ask(b"GET /privacy/receipt.jsonld " + version + b"\r\nX-User: ann\r\n" + lines + b"\r\n")
+    assert (answer.status, named) == (200, [where])

@@ -89,6 +89,8 @@ async def test_consent_without_its_notice_is_refused_whole_and_gives_the_present
         ({"choices": [{"purpose": "ads", "consent": False}]}, b"", 415, "unsupported_media_type"),
         ({}, b"application/json", 400, "unreadable_decision"),
         ([], b"application/json", 400, "unreadable_decision"),
+        (b'{"withdraw": "all", "withdraw": "all"}', b"application/json", 400, "unreadable_decision"),
+        (b"[" * 60_000, b"application/json", 400, "unreadable_decision"),
         ({"withdraw": "some"}, b"application/json", 400, "unreadable_decision"),
         ({"withdraw": "all", "more": 1}, b"application/json", 400, "unreadable_decision"),
         ({"withdraw": "all", "choices": [{"purpose": "a", "consent": True}]}, b"application/json", 400, None),

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from gateway.crypto.keyring import KeyRing
 from gateway.model.message import RequestHead
-from gateway.portal.csrf import TOKEN_DAYS, CsrfTokens, is_same_origin
+from gateway.portal.csrf import TOKEN_DAYS, CsrfTokens, is_loaded_elsewhere, is_same_origin
 from gateway.portal.forms import FormUnreadable, read_form, safe_path
 from gateway.portal.rate_limit import RateLimit, peer_key
 
@@ -58,6 +58,28 @@ def test_no_other_token_is_good(token):
 )
 def test_where_a_request_comes_from(lines, host, here):
     assert is_same_origin(head(*lines, host=host)) is here
+
+
+@pytest.mark.parametrize(
+    ("site", "mode", "dest", "elsewhere"),
+    [
+        ("", "", "", False),
+        ("none", "navigate", "document", False),
+        ("same-origin", "cors", "empty", False),
+        ("same-origin", "navigate", "iframe", False),
+        ("cross-site", "navigate", "document", False),
+        ("same-site", "navigate", "document", False),
+        ("cross-site", "no-cors", "image", True),
+        ("cross-site", "navigate", "iframe", True),
+        ("same-site", "navigate", "iframe", True),
+        ("same-site", "cors", "empty", True),
+        ("cross-site", "", "", True),
+        ("unheard-of", "", "", True),
+    ],
+)
+def test_what_other_origins_have_loaded(site, mode, dest, elsewhere):
+    said = ((b"Sec-Fetch-Site", site), (b"Sec-Fetch-Mode", mode), (b"Sec-Fetch-Dest", dest))
+    assert is_loaded_elsewhere(head(*((name, value.encode()) for name, value in said if value))) is elsewhere
 
 
 @pytest.mark.parametrize(
@@ -127,6 +149,10 @@ def test_rates_remember_no_more_than_they_may():
         ("", None, ""),
         ("10.0.0.1", None, ""),
         ("10.0.0.1", b"1.1.1.1, 198.51.100.7", "198.51.100.7"),
+        ("10.0.0.1", b"198.51.100.7:4711", "198.51.100.7"),
+        ("10.0.0.1", b"[2001:db8:1:2:3::4]:4711", "2001:db8:1:2::/64"),
+        ("10.0.0.1", b"[2001:db8:1:2:3::4]", "2001:db8:1:2::/64"),
+        ("10.0.0.1", b"198.51.100.7:x", ""),
         ("10.0.0.1", b"198.51.100.7, unknown", ""),
     ],
 )

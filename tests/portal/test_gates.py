@@ -1,12 +1,15 @@
 """What stands before every page: path, method, rate, person, and where an answer comes from."""
 
+import msgspec
 import pytest
 from messages import ask
-from portal_port import Page, Reader, portal_port
+from portal_port import SIGNED_IN, Page, Reader, portal_port
+from tokens import Issuer, terms
 
 from gateway.model.identity import IdentitySource
 from gateway.portal.portal import BODY_LIMIT
 from gateway.portal.visits import _ASSURANCE
+from gateway.runtime.settings_identity import SessionSettings
 from gateway.runtime.settings_portal import PortalSettings, Rate
 
 
@@ -148,6 +151,59 @@ async def test_a_body_over_the_limit_is_refused():
         await reader.get()
         answer = await reader.post("/privacy/choices", b"x" * (BODY_LIMIT + 1))
         assert (answer.status, answer.code) == (413, "over_size")
+
+
+EMBEDDED = (b"Sec-Fetch-Site: cross-site", b"Sec-Fetch-Mode: no-cors", b"Sec-Fetch-Dest: image")
+
+
+@pytest.mark.parametrize("target", ["/privacy", "/privacy/banner", "/privacy/records.json", "/privacy/api/consent"])
+async def test_what_another_site_has_loaded_shows_nothing_to_anybody(target):
+    async with portal_port() as port:
+        reader = Reader(port)
+        assert (await reader.get(target, *EMBEDDED)).status == 403
+        assert reader.cookie == b""
+        await reader.get("/privacy/history")
+        assert (await reader.get(target, *EMBEDDED)).status == 403
+        assert await reader.shown() == []
+
+
+async def test_a_link_on_another_site_leads_to_the_pages():
+    async with portal_port() as port:
+        lines = (b"Sec-Fetch-Site: cross-site", b"Sec-Fetch-Mode: navigate", b"Sec-Fetch-Dest: document")
+        assert (await Reader(port).get("/privacy", *lines)).status == 200
+
+
+async def test_head_shows_nobody_a_notice():
+    async with portal_port() as port:
+        reader = Reader(port)
+        reader.cookie = port.gateway.services.visitors.new()[1].partition(b";")[0]
+        for target in (b"/privacy", b"/privacy/banner", b"/privacy/api/consent?notice=1"):
+            answer = await reader.send(ask(*reader.fields(), method=b"HEAD", target=target), "HEAD")
+            assert answer.status == 200
+        assert await reader.shown() == []
+        await reader.get()
+        assert len(await reader.shown()) == 1
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"Authorization: Bearer expired",
+        b"Authorization: Bearer",
+        b"X-User: visitor:AAAAAAAAAAAAAAAAAAAAAA",
+        b"Cookie: session=one; session=another",
+    ],
+)
+async def test_who_is_signed_in_badly_is_no_visitor(line, tmp_path):
+    (tmp_path / "keys").write_bytes(Issuer().jwks())
+    sources = msgspec.structs.replace(SIGNED_IN, session=SessionSettings("session"), token=terms(tmp_path / "keys"))
+    async with portal_port(identity=sources) as port:
+        reader = Reader(port, line)
+        page = await reader.get()
+        assert (page.status, reader.cookie) == (403, b"")
+        assert "Please sign in first" in page.html
+        answer = Page(await reader.post("/privacy/choices", {"do": "refuse_all"}))
+        assert (answer.status, "Please sign in first" in answer.html) == (403, True)
 
 
 def test_every_source_of_identity_has_its_assurance():

@@ -179,6 +179,14 @@ def test_consent_to_what_the_rules_forgot_is_withdrawn_too():
     assert [(each.purpose, each.status) for each in found] == [("old", ConsentStatus.WITHDRAWN)]
 
 
+def test_nobody_consents_to_all_at_once_where_each_is_asked_apart():
+    preferences = list(items(event("partners", ConsentStatus.GIVEN)).values())
+    with pytest.raises(KeyError):
+        choices_of(preferences, {("partners", "*"): True}, until=UNTIL)
+    (choice,) = choices_of(preferences, {("partners", "*"): False}, until=None)
+    assert choice.status is ConsentStatus.WITHDRAWN
+
+
 @pytest.mark.parametrize("key", [("service", "*"), ("none", "*"), ("ads", "shop"), ("fraud", "net")])
 def test_nobody_can_answer_what_was_not_asked(key):
     with pytest.raises(KeyError):

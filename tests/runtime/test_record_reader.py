@@ -11,7 +11,7 @@ from gateway.audit.operator_log import OperatorLog
 from gateway.crypto.sign import SigningKey
 from gateway.model.errors import StoreDown
 from gateway.model.words import Posture
-from gateway.runtime.record_reader import RecordReader
+from gateway.runtime.record_reader import NotReady, RecordReader
 
 ANN, VISITOR, BOB = ("s1." + letter * 21 + "A" for letter in "abc")
 
@@ -54,6 +54,33 @@ async def test_what_was_recorded_meanwhile_is_found_by_the_next_question(state, 
     append(state, ANN)
 
     assert (len(first.entries), len((await reader.find([ANN])).entries)) == (1, 2)
+
+
+async def test_closing_ends_a_search_that_is_under_way_and_waits_for_none(state, monkeypatch):
+    append(state, *[ANN] * 5)
+    reader = RecordReader(state)
+    begun, go_on, seen = threading.Event(), threading.Event(), []
+    search = Index.search
+
+    def slow(index, query):
+        for entry in search(index, query):
+            seen.append(entry)
+            begun.set()
+            go_on.wait(10)
+            yield entry
+
+    monkeypatch.setattr(Index, "search", slow)
+    asked = asyncio.create_task(reader.find([ANN]))
+    waiting = asyncio.create_task(reader.find([ANN]))
+    await asyncio.to_thread(begun.wait, 10)
+    reader.close()
+    assert not asked.done()
+    go_on.set()
+    with pytest.raises(NotReady):
+        await asked
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert len(seen) < 5
 
 
 async def test_times_bound_the_search(state, reader):

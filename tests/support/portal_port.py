@@ -111,7 +111,15 @@ class Reader:
         return await self.post(form["action"], [*pairs, *was], *lines)
 
     async def api(self, body, *lines: bytes, kind: bytes = b"application/json") -> Answer:
-        return await self.post("/privacy/api/consent", msgspec.json.encode(body), *lines, kind=kind)
+        content = body if isinstance(body, bytes) else msgspec.json.encode(body)
+        return await self.post("/privacy/api/consent", content, *lines, kind=kind)
+
+    async def shown(self) -> list[tuple[str, str]]:
+        """Language and method of every notice that was shown to this reader."""
+        services = self.port.gateway.services
+        handle = services.people.find("visitor:" + self.cookie.partition(b"=")[2].partition(b".")[0].decode())
+        served = [] if handle is None else await services.decisions.served(handle)
+        return [(each.language, each.method) for each in served]
 
     async def history(self) -> list[tuple[str, str, str, str]]:
         """Purpose, recipient, status and method of every event of this reader."""
