@@ -15,7 +15,7 @@ from gateway.portal.context import PortalContext
 from gateway.portal.forms import REFUSE_ALL, SAVE, Form
 from gateway.portal.notices import SHORT, name_of, title_of
 from gateway.portal.preferences import Answer, Kind, Preference
-from gateway.portal.submissions import Stale, Submissions
+from gateway.portal.submissions import Stale, Submissions, TooMany
 from gateway.portal.views import json_answer, problem
 from gateway.portal.visits import Person, Visit
 from gateway.runtime.own_pages import OwnAnswer
@@ -23,6 +23,7 @@ from gateway.stores.event import ANY_RECIPIENT, MICROSECONDS
 
 API = "api"
 """The method of what is decided here."""
+LATER = (b"Retry-After", b"86400")
 _JSON = b"application/json"
 
 
@@ -69,6 +70,8 @@ class ConsentApi:
             notice = await self._notice(visit, person)
             detail = "Nothing was recorded. Show this notice, let the person choose again, and cite its digest."
             return problem("notice_not_current", 409, detail, more={"notice": notice})
+        except TooMany:
+            return problem("often", 429, visit.words("error.often"), LATER)
         await self._context.forget(visit, person)
         return json_answer(visit, await self._standing(visit, person) | {"changed": changed})
 

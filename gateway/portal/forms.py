@@ -34,7 +34,8 @@ def read_form(media_type: bytes, body: bytes) -> Form:
     """Read the body of a form.
 
     Raises:
-        FormUnreadable: it is of another type, no UTF-8, too long a list, or answers one question twice.
+        FormUnreadable: it is of another type, no UTF-8, too long a list, answers one question twice, or was
+            sent by a button that there is not.
     """
     if media_type.partition(b";")[0].strip().lower() != _FORM:
         raise FormUnreadable("not a form")
@@ -46,6 +47,8 @@ def read_form(media_type: bytes, body: bytes) -> Form:
     fields = dict(single)
     if len(fields) != len(single):
         raise FormUnreadable("one field twice")
+    if fields.get("do", SAVE) not in (ACCEPT_ALL, REFUSE_ALL, SAVE):
+        raise FormUnreadable("a button that there is not")
     return Form(
         token=fields.get("token", ""),
         notice=fields.get("notice", ""),
@@ -72,4 +75,6 @@ def _selected(fields: dict[str, str], ticked_before: set[str]) -> Iterator[tuple
 def safe_path(text: str) -> str:
     """The text if it is a path on this very host, else nothing: neither another site nor a header can be made of it."""
     plain = text.isascii() and text.isprintable() and "\\" not in text and " " not in text
-    return text if plain and text.startswith("/") and not text.startswith("//") else ""
+    path = text.partition("?")[0].partition("#")[0]
+    # Two slashes are a host to whoever leaves out the `.` or `..` before them.
+    return text if plain and path.startswith("/") and "//" not in path else ""

@@ -13,14 +13,14 @@ import msgspec
 
 from gateway.model.message import RequestHead, header_values
 from gateway.portal.access_pages import FILES, AccessPages
-from gateway.portal.consent_api import ConsentApi
+from gateway.portal.consent_api import LATER, ConsentApi
 from gateway.portal.context import PortalContext
 from gateway.portal.csrf import is_loaded_elsewhere, is_same_origin
 from gateway.portal.forms import BANNER, SAVE, Form, FormUnreadable, read_form
 from gateway.portal.notices import Notices
 from gateway.portal.pages import PORTAL, Pages
 from gateway.portal.rate_limit import RateLimit, peer_key
-from gateway.portal.submissions import Stale, Submissions
+from gateway.portal.submissions import Stale, Submissions, TooMany
 from gateway.portal.views import Views, problem, see_other
 from gateway.portal.visits import Person, Visit
 from gateway.portal.well_known import READ, WellKnown, allow
@@ -170,6 +170,8 @@ class Portal:
             changed = await self._submissions.answer(visit, person, form, method=method)
         except Stale:
             return await self._pages.overview(visit, person, alert="stale", status=409)
+        except TooMany:
+            return self._refuse(visit, "often", 429, LATER)
         await self._context.forget(visit, person)
         if form.back:
             return see_other(visit, form.back)

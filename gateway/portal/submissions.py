@@ -13,7 +13,12 @@ from gateway.portal.forms import ACCEPT_ALL, REFUSE_ALL, Form
 from gateway.portal.notices import NAME
 from gateway.portal.visits import Person, Visit
 from gateway.runtime.decisions import Choice
-from gateway.stores.event import EventRefused, ServedNotice, now_microseconds
+from gateway.stores.event import MICROSECONDS, EventRefused, ServedNotice, now_microseconds
+
+MOST_A_DAY = 2000
+"""Events of one person in a day, after which only what takes consent away is recorded: each page of the person, and
+each look at their consent, takes as long as their history is."""
+_DAY = 86_400 * MICROSECONDS
 
 
 class Stale(GatewayError):  # noqa: N818 - the word of the pages
@@ -23,8 +28,15 @@ class Stale(GatewayError):  # noqa: N818 - the word of the pages
         super().__init__("the answer is not to what would be asked now")
 
 
+class TooMany(GatewayError):  # noqa: N818 - the word of the pages
+    """The person gave and took back consent so often in a day that no more consent is taken today."""
+
+    def __init__(self) -> None:
+        super().__init__("the person decided too often today")
+
+
 class Submissions:
-    """Records answers. All methods give whether anything changed, and raise StoreDown and Stale."""
+    """Records answers. All methods give whether anything changed, and raise StoreDown, Stale and TooMany."""
 
     def __init__(self, context: PortalContext) -> None:
         self._context = context
@@ -40,6 +52,10 @@ class Submissions:
             choices = choices_of(standings.preferences, selection, until=_end(visit), renew=accepting)
         except KeyError:
             raise Stale from None
+        widens = not all(choice.status.narrows for choice in choices)
+        today = now_microseconds() - _DAY
+        if widens and sum(event.at > today for event in standings.history) >= MOST_A_DAY:
+            raise TooMany
         return await self._record(visit, person, choices, form.notice, method)
 
     async def withdraw(self, visit: Visit, person: Person, *, notice: str, method: str) -> bool:

@@ -115,6 +115,11 @@ def test_any_bytes_are_a_form_or_none(body):
         ("/\ta", ""),
         ("/a b", ""),
         ("/ä", ""),
+        ("/.//a", ""),
+        ("/..//a", ""),
+        ("/a//b", ""),
+        ("/a?b=//c#//d", "/a?b=//c#//d"),
+        ("?/a", ""),
     ],
 )
 def test_only_a_path_of_this_host_leads_back(text, expected):

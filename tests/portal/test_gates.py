@@ -132,6 +132,7 @@ async def test_other_paths_stay_the_applications(target):
     [
         (b"do=accept_all", b"text/plain"),
         (b"do=accept_all&do=refuse_all", b"application/x-www-form-urlencoded"),
+        (b"do=accept", b"application/x-www-form-urlencoded"),
         (b"do=%FF", b"application/x-www-form-urlencoded"),
         (b"&".join(b"a%d=1" % number for number in range(3000)), b"application/x-www-form-urlencoded"),
     ],

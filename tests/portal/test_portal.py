@@ -8,6 +8,7 @@ import pytest
 from messages import ask
 from portal_port import GIVEN, PLENTY, REFUSED, SIGNED_IN, WITHDRAWN, Page, Reader, portal_port, swapped
 
+from gateway.portal import submissions
 from gateway.runtime.settings_identity import IdentitySettings, TrustedHeader
 from gateway.runtime.settings_portal import Theme
 
@@ -306,3 +307,22 @@ routes:
         await reader.get()
         answer = await reader.send(ask(*reader.fields(b"X-Ad: 1"), target=b"/x"))
         assert msgspec.json.decode(answer.body)["consent"]["where"] == "/privacy"
+
+
+async def test_who_changes_their_mind_without_end_gives_no_more_consent_today(monkeypatch):
+    monkeypatch.setattr(submissions, "MOST_A_DAY", 2)
+    async with portal_port() as port:
+        reader = Reader(port)
+        page = await reader.get()
+        assert (await reader.submit(page, "/choices", do="accept_all")).status == 303
+        given = await reader.history()
+        answer = await reader.submit(page, "/choices", do="accept_all")
+        assert (answer.status, answer.all(b"retry-after")) == (429, [b"86400"])
+        notice = dict(page.form("/choices")["fields"])["notice"]
+        said = await reader.api({"notice": notice, "choices": [{"purpose": "ads", "consent": True}]})
+        assert said.status == 200  # it stands already, so nothing would be recorded
+        assert await reader.history() == given
+        assert (await reader.submit(page, "/choices", do="refuse_all")).status == 303
+        assert len(await reader.history()) == 2 * len(given)
+        said = await reader.api({"notice": notice, "choices": [{"purpose": "ads", "consent": True}]})
+        assert (said.status, said.code) == (429, "often")
