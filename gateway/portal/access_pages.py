@@ -1,9 +1,12 @@
 """The pages about disclosures and receipt, and the files that a person takes along."""
 
+import ipaddress
+from collections.abc import Sequence
 from pathlib import Path
 
 from gateway.model.identity import caller_of
-from gateway.model.message import HeaderPairs
+from gateway.model.message import HeaderPairs, header_values
+from gateway.model.network import lies_in
 from gateway.portal.access import Access
 from gateway.portal.access_texts import say
 from gateway.portal.context import PortalContext
@@ -16,13 +19,16 @@ RECEIPT = "/receipt.jsonld"
 FILES = {"receipt": RECEIPT, "json": "/records.json", "csv": "/records.csv"}
 _MEDIA_TYPES = {"receipt": b"application/ld+json", "json": b"application/json", "csv": b"text/csv; charset=utf-8"}
 _NAMES = {"receipt": "consent-receipt.jsonld", "json": "records.json", "csv": "records.csv"}
+_SCHEMES = ("http", "https")
 _WAIT: HeaderPairs = ((b"Retry-After", b"60"),)
 
 
 class AccessPages:
     """Each method answers for the person of the visit. All raise StoreDown."""
 
-    def __init__(self, context: PortalContext, state: Path) -> None:
+    def __init__(self, context: PortalContext, state: Path, trusted: Sequence[str] = ()) -> None:
+        """`trusted` are the networks whose peers may say that TLS ended before them."""
+        self._trusted = tuple(map(ipaddress.ip_network, trusted))
         self._context = context
         self._access = Access(context.gateway, state)
 
@@ -65,9 +71,14 @@ class AccessPages:
         handles, caller = [person.handle], _caller(person)
         if name != "receipt":
             return await self._access.records(handles, caller=caller, form=name)
-        # A client of HTTP/1.0 need not say which host it asks.
-        where = f"{visit.head.scheme}://{visit.head.host}{visit.prefix}" if visit.head.host else ""
-        return await self._access.receipt(handles, caller=caller, where=where)
+        return await self._access.receipt(handles, caller=caller, where=self._where(visit))
+
+    def _where(self, visit: Visit) -> str:
+        """The URL of the pages as the person sees it; empty where a client of HTTP/1.0 names no host."""
+        head = visit.head
+        told = header_values(head.headers, b"x-forwarded-proto") if lies_in(head.peer, self._trusted) else []
+        scheme = told[0].decode("latin-1").strip().lower() if len(told) == 1 else ""
+        return f"{scheme if scheme in _SCHEMES else head.scheme}://{head.host}{visit.prefix}" if head.host else ""
 
     def close(self) -> None:
         """As `Access.close`."""

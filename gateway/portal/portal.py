@@ -68,7 +68,7 @@ class Portal:
         self._submissions = Submissions(self._context)
         self._pages = Pages(self._context)
         self._api = ConsentApi(self._context, self._submissions)
-        self._access = access = AccessPages(self._context, state)
+        self._access = access = AccessPages(self._context, state, trusted)
         self._peers = RateLimit(settings.rate.peer)
         self._persons = RateLimit(settings.rate.person)
         self._table = {

@@ -1,7 +1,7 @@
 """Pages about disclosures and receipt where something is not there yet, and who is asked for."""
 
 import pytest
-from messages import ask
+from messages import HOST, ask
 from portal_port import SIGNED_IN, Reader, portal_port
 
 from gateway.model.errors import StoreDown
@@ -10,6 +10,7 @@ from gateway.portal.access import Access
 from gateway.portal.access_pages import FILES
 from gateway.runtime.record_reader import Found, NotReady, RecordReader
 
+PROXY = ("127.0.0.0/8",)
 NOW = "2026-11-24T01:00:00.000000Z"
 
 
@@ -81,13 +82,16 @@ async def test_a_head_request_gets_no_body_and_others_are_refused(answering):
 
 
 @pytest.mark.parametrize(
-    ("version", "lines", "where"),
+    ("version", "lines", "trusted", "where"),
     [
-        (b"HTTP/1.1", b"Host: Shop.example:8443\r\n", "http://shop.example:8443/privacy"),
-        (b"HTTP/1.0", b"", ""),
+        (b"HTTP/1.1", b"Host: Shop.example:8443\r\n", (), "http://shop.example:8443/privacy"),
+        (b"HTTP/1.1", HOST + b"X-Forwarded-Proto: https\r\n", PROXY, "https://shop.example/privacy"),
+        (b"HTTP/1.1", HOST + b"X-Forwarded-Proto: https\r\n", (), "http://shop.example/privacy"),
+        (b"HTTP/1.1", HOST + b"X-Forwarded-Proto: javascript\r\n", PROXY, "http://shop.example/privacy"),
+        (b"HTTP/1.0", b"", (), ""),
     ],
 )
-async def test_a_receipt_names_the_pages_by_the_host_that_was_asked(monkeypatch, version, lines, where):
+async def test_a_receipt_names_the_pages_as_the_person_sees_them(monkeypatch, version, lines, trusted, where):
     named = []
 
     async def receipt(self, handles, *, caller, where):
@@ -95,6 +99,7 @@ async def test_a_receipt_names_the_pages_by_the_host_that_was_asked(monkeypatch,
         return b"{}"
 
     monkeypatch.setattr(Access, "receipt", receipt)
-    async with portal_port(identity=SIGNED_IN) as port:
+    async with portal_port(identity=SIGNED_IN, trusted=trusted) as port:
+        port.server._clients._trusts = lambda _: True
         answer = await port.ask(b"GET /privacy/receipt.jsonld " + version + b"\r\nX-User: ann\r\n" + lines + b"\r\n")
     assert (answer.status, named) == (200, [where])
