@@ -4,8 +4,8 @@
 #   make test     static checks and all tests; ARGS="..." goes to pytest
 #   make check    static checks only
 #   make bench    against nginx, nginx + Lua, mitmproxy and aiohttp; ARGS=--quick for a short run;
-#                 BENCH=curves, consent_lookup, added_latency, large_bodies or overload for what bench/README.md
-#                 says of them
+#                 BENCH=curves, consent_lookup, page_rewriting, added_latency, large_bodies or overload for
+#                 what bench/README.md says of them
 
 PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11,\
 	$(shell command -v $(name) >/dev/null && $(name) -c 'import sys; sys.exit(sys.version_info < (3, 11))' && echo $(name))))

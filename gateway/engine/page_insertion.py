@@ -26,13 +26,17 @@ class Insertion:
         """The HTML for a page at `path` in a language (a tag in lower case, or empty), in ASCII."""
         title = escape(TITLE.within(language.partition("-")[0])[0])
         back = quote(path, safe="")
-        parts = [f'<link rel="stylesheet" href="{escape(self._prefix)}/embed.css">']
+        # A landmark of its own: who goes through a page by its parts finds it, and passes it by.
+        parts = [
+            f'<link rel="stylesheet" href="{escape(self._prefix)}/embed.css">',
+            f'<aside class="privacy-gateway" aria-label="{title}">',
+        ]
         if self._banner:
             source = f"{self._prefix}/banner?back={back}"
             parts.append(f'<iframe class="privacy-gateway-banner" src="{escape(source)}" title="{title}"></iframe>')
         if self._link:
             parts.append(f'<a class="privacy-gateway-link" href="{escape(self._prefix)}">{title}</a>')
-        return "".join(parts).encode("ascii", "xmlcharrefreplace")
+        return "".join((*parts, "</aside>")).encode("ascii", "xmlcharrefreplace")
 
 
 def insertion_of(prefix: str, *, banner: bool, link: bool) -> Insertion | None:

@@ -62,8 +62,9 @@ def _axes(periods: Sequence[Period], top: int) -> Iterator[Markup]:
     for value, y in ((top, _TOP + 10), (0, floor)):
         yield Markup('<text class="plot-label" x="{}" y="{}" text-anchor="end">{}</text>').format(_LEFT - 8, y, value)
     last = len(periods) - 1
-    for place, anchor, x in ((0, "start", _LEFT), (last // 2, "middle", (_LEFT + right) // 2), (last, "end", right)):
-        if anchor == "start" or place > 0:
+    middle = (last // 2, "middle", (_LEFT + right) // 2)
+    for place, anchor, x in (middle,) if last == 0 else ((0, "start", _LEFT), middle, (last, "end", right)):
+        if anchor == "start" or place > 0 or last == 0:
             yield Markup('<text class="plot-label" x="{}" y="{}" text-anchor="{}">{}</text>').format(
                 x, HEIGHT - 10, anchor, periods[place].label
             )

@@ -61,9 +61,19 @@ def test_no_page_shuts_anybody_out(showcase, visitor, decided, look, language):
     assert found == {path: [] for path in PAGES}
 
 
-def picture(page, name):
+@pytest.mark.parametrize("look", LOOKS)
+def test_the_banner_in_a_page_shuts_nobody_out(showcase, visitor, look):
+    page = visitor(**LOOKS[look]).new_page()
+    page.goto(showcase.url("/"), wait_until="networkidle")
+    assert page.locator("iframe").count() == 1
+    picture(page, f"shop-with-banner-{look}", full_page=False)
+
+    assert violations(page) == []
+
+
+def picture(page, name, *, full_page=True):
     if PICTURES:
-        page.screenshot(path=Path(PICTURES) / f"{name}.png", full_page=True)
+        page.screenshot(path=Path(PICTURES) / f"{name}.png", full_page=full_page)
 
 
 def focused(page):
@@ -87,7 +97,7 @@ def tab_to(page, name, most=60):
 
 def test_the_keyboard_alone_is_enough(showcase, visitor):
     page = visitor().new_page()
-    page.goto(showcase.url("/privacy/banner?back=/"), wait_until="networkidle")
+    page.goto(showcase.url("/"), wait_until="networkidle")
 
     tab_to(page, "Choose myself")
     page.keyboard.press("Enter")

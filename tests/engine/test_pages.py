@@ -293,7 +293,7 @@ def test_a_page_asks_while_an_answer_is_missing(settings, consents, headers, ban
 
     body = trial.response.outgoing.body
     assert (BANNER in body) is banner
-    assert (b'<a class="privacy-gateway-link" href="/privacy">Privacy choices</a></body>' in body) is link
+    assert (b'<a class="privacy-gateway-link" href="/privacy">Privacy choices</a></aside></body>' in body) is link
     assert (b'<link rel="stylesheet" href="/privacy/embed.css">' in body) is (banner or link)
     assert b"secret" not in body
 
