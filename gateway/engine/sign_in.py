@@ -1,5 +1,6 @@
 """Who signed in, by what an application answers. Pure: what is made of it is the driver's."""
 
+import re
 from urllib.parse import unquote_to_bytes
 
 from gateway.crypto.keyring import names_visitor
@@ -12,6 +13,9 @@ from gateway.model.errors import Unreadable
 from gateway.model.limits import Limits
 from gateway.model.message import HeaderPairs, ResponseHead, header_values
 from gateway.policy.policy import SignsIn
+
+_ESCAPE = re.compile(rb"\\(?:u00([0-7][0-9A-Fa-f])|([\"\\/]))")
+"""Those of RFC 8259, section 7, that stand for what a cookie's value can hold."""
 
 
 def succeeded(signs_in: SignsIn, head: ResponseHead) -> bool:
@@ -49,14 +53,26 @@ def person_in_answer(
 def is_known_before(value: bytes, target: bytes, headers: HeaderPairs, content: Content | bytes | None) -> bool:
     """Whether the request itself held this text, so that it is not the application that made it up.
 
-    A session that the client brought along may be known to whoever made the client bring it.
+    A session that the client brought along may be known to whoever made the client bring it. Percent-encoding
+    and the escapes of JSON hide nothing: applications undo them in addresses, forms and cookies.
     """
-    spoken = [target, unquote_to_bytes(target), *(line for _, line in headers)]
+    spoken = [target, *(line for _, line in headers)]
     if isinstance(content, Content):
         spoken.append(content.plain)
     elif content:
         spoken.append(content)
-    return any(value in said for said in spoken)
+    values = {value, unquote_to_bytes(value)}
+    return any(each in form for said in spoken for form in _readings(said) for each in values)
+
+
+def _readings(said: bytes) -> set[bytes]:
+    """A text as it stands, and as it reads without percent-encoding, and without the escapes of JSON."""
+    readings = {said}
+    if b"%" in said:
+        readings.add(unquote_to_bytes(said))
+    if b"\\" in said:
+        readings.add(_ESCAPE.sub(lambda match: match[2] or bytes([int(match[1], 16)]), said))
+    return readings
 
 
 def _values_at(person: Address, headers: HeaderPairs, content: Content | bytes | None, limits: Limits) -> list[str]:

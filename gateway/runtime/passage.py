@@ -119,6 +119,8 @@ class Passage:
     def request_reading(self) -> Reading:
         """How the body has to be handed to `admit_request`."""
         exchange = self.exchange
+        if exchange.treatment.signs_in is not None and exchange.head.has_body and not exchange.observes:
+            return Reading.WHOLE  # a session that the body brings along is no new one
         if not exchange.reads_request_body:
             return Reading.UNREAD
         return Reading.FLOWING if exchange.takes_flow and self._may_flow() else Reading.WHOLE

@@ -160,12 +160,30 @@ async def test_a_session_that_the_browser_had_before_is_not_linked(port, service
         (b"/sign-in", (b"Cookie: other=" + FIRST,), b"email=ann@shop.example"),
         (b"/sign-in", (b"Cookie: session=%b; session=%b" % (SECOND, FIRST),), b"email=ann@shop.example"),
         (b"/sign-in", (b"X-Session: " + FIRST,), b"email=ann@shop.example"),
+        (b"/sign-in", (), b"email=ann@shop.example&session=" + FIRST.replace(b"-", b"%2d")),
+        (b"/sign-in", (b"Cookie: session=" + FIRST.replace(b"-", b"%2D"),), b"email=ann@shop.example"),
     ],
 )
 async def test_a_session_that_the_request_brings_along_is_not_linked(port, service, target, lines, body):
     service.answers["/sign-in"] = answer(session(FIRST))
     await port.ask(ask(FORM, *lines, method=b"POST", target=target, body=body), "POST")
     assert await person(port, cookie(FIRST)) == "nobody"
+
+
+@pytest.mark.parametrize("coded", [False, True])
+async def test_nor_is_one_in_a_body_that_nothing_else_reads(port, service, coded):
+    named = b'{"user": {"email": "ann@shop.example"}}'
+    for number, value in enumerate((FIRST, SECOND)):
+        service.answers["/telling"] = answer(session(value), body=named, lines=JSON)
+        body = b"\xff=\xfe&session=" + FIRST
+        if coded:
+            raw = ask(FORM, b"Transfer-Encoding: chunked", method=b"POST", target=b"/telling")
+            raw += b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
+        else:
+            raw = ask(FORM, method=b"POST", target=b"/telling", body=body)
+        assert (await port.ask(raw, "POST")).status == 200
+        assert port.upstream.requests[-1].endswith(body)
+        assert await person(port, cookie(value)) == ("nobody", "ann")[number]
 
 
 async def test_a_session_that_is_somebodys_is_nobodys_after_it_was_given_out_again(port, service):
