@@ -37,8 +37,16 @@ def item_array_of(edit: PartEdit) -> ItemArray | None:
         if isinstance(known, ItemArray):
             return known
     path = path_of([field.address for field in edit.fields if field.address.place is Place.BODY])
-    node = _array_node(automaton_of(edit), path) if path is not None else None
-    if node is None or path is None:
+    return None if path is None else item_array_at(edit, path)
+
+
+def item_array_at(edit: PartEdit, path: tuple[str, ...]) -> ItemArray | None:
+    """The array at `path`, if the edit can be done item by item there; worked out once per PartEdit object."""
+    for known in edit.compiled:
+        if isinstance(known, ItemArray) and known.path == path:
+            return known
+    node = _array_node(automaton_of(edit), path)
+    if node is None:
         return None
     node.expand()
     found = ItemArray(path, ItemEdit(automaton_of(edit), node.elements, edit), edit)
@@ -55,6 +63,15 @@ def path_of(addresses: Iterable[Address]) -> tuple[str, ...] | None:
 def needs_whole(address: Address, path: Sequence[str]) -> bool:
     """Whether the address selects the array at `path` itself, what holds it, or single elements of it."""
     return _array_node(Automaton([address], [Retain()], [0], 1), path) is None
+
+
+def reaches_items(address: Address, path: Sequence[str]) -> bool:
+    """Whether the address selects something in elements of the array at `path`, or whole elements."""
+    node = _array_node(Automaton([address], [Retain()], [0], 1), path)
+    if node is None:
+        return False
+    node.expand()
+    return node.elements is not None
 
 
 def array_named(address: Address) -> tuple[str, ...] | None:

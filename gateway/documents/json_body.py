@@ -95,6 +95,10 @@ class JsonDocument:
         return Edited(content, fate.counts, fate.unlisted)
 
     @property
+    def collapses_duplicates(self) -> bool:
+        return self._collapse
+
+    @property
     def elements(self) -> list[msgspec.Raw]:
         """What a root that is an array holds, as it stands there; nothing for any other root."""
         return self._branch if isinstance(self._branch, list) else []

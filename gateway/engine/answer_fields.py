@@ -36,7 +36,7 @@ def onward_fields(plan: Plan, answers: Plans, facts: Facts, head: RequestHead, s
     Raises:
         Unreadable: as `rewrite_headers`.
     """
-    tag = (answers.constant or answers.decide(facts)).plan.tag
+    tag = (answers.constant or answers.decide(facts)).plan.condition
     derived = head.derived
     # Where the plan touches no field, all routes of one kind share the outcome.
     key = (plan.record if plan.edits_headers else plan.size, tag, answers.reads_as)

@@ -18,6 +18,7 @@ import msgspec
 
 from gateway.documents.document import Label, label_of, open_body
 from gateway.engine.answer_fields import answer_fields, fields_of_answer, onward_fields
+from gateway.engine.each import met_in_items, with_people
 from gateway.engine.entity import request_changed
 from gateway.engine.forgetting import with_deletions
 from gateway.engine.items import ITEMS, may_flow, takes_items
@@ -67,8 +68,7 @@ class Exchange:
 
     `name` is that of the route as JSON, as records have it. `identity` is whom a verified source
     names, set by the driver before `open_request`, and `caller` how records name them. `deletions` are
-    values of Set-Cookie fields that the driver wants in the answer (see `forgetting`). `page` is the answer, if
-    it is one.
+    values of Set-Cookie fields that the driver wants in the answer (see `forgetting`). `page`: an answer that is one.
     """
 
     __slots__ = (
@@ -248,7 +248,7 @@ class Exchange:
             done = rewrite(plan, head.target, self.match.spans, rewritten, content)
         except Unreadable as doubt:
             return self._refuse(decision, plan.nothing, doubt.posture)
-        if plan.may_refuse and (refused := self._refused(decision, done.counts)) is not None:
+        if plan.may_refuse and (refused := self.refused(decision, done.counts)) is not None:
             return refused
         body = b"" if strip and head.has_body and done.body is None else done.body
         headers = done.headers
@@ -285,7 +285,7 @@ class Exchange:
             done = rewrite(plan, b"", self.match.spans, rewritten, self.page or self._content)
         except Unreadable as doubt:
             return self._refuse(decision, plan.nothing, doubt.posture)
-        if plan.may_refuse and (refused := self._refused(decision, done.counts)) is not None:
+        if plan.may_refuse and (refused := self.refused(decision, done.counts)) is not None:
             return refused
         recorded = self._needs_record(done.counts) and not strip
         record = self.request_id if recorded or self._flows else b""
@@ -335,7 +335,9 @@ class Exchange:
             label = derived.get(Label)
             if not isinstance(label, Label):
                 label = derived[Label] = label_of(headers, self._limits)
-            return Content(body, open_body(label, body, self._limits, collapse_duplicates=collapse))
+            content = Content(body, open_body(label, body, self._limits, collapse_duplicates=collapse))
+            each, direction = self.treatment.each, Direction.REQUEST if self._response is None else Direction.RESPONSE
+            return content if each is None else with_people(content, each, direction, self._limits)
         except Unreadable as doubt:
             return self._tolerate(doubt, body)
 
@@ -372,7 +374,7 @@ class Exchange:
         out = Outgoing(headers, received, target, status)
         return Send(out, decision, counts, self._needs_record(counts), self._passed_over)
 
-    def _refused(self, decision: Decision, counts: Counts) -> Refuse | None:
+    def refused(self, decision: Decision, counts: Counts) -> Refuse | None:
         """The refusal that what the message holds leads to."""
         reason, index = decision.plan.refusing(counts)
         return None if reason is None else self._refuse(decision, counts, reason, index)
@@ -393,4 +395,5 @@ class Exchange:
         return Refuse(answer, decision, counts, reason)
 
     def _needs_record(self, counts: Counts) -> bool:
-        return counts.personal or bool(self._passed_over) or self.treatment.record_always
+        personal = counts.personal or (self.treatment.each is not None and met_in_items(self._content))
+        return personal or bool(self._passed_over) or self.treatment.record_always

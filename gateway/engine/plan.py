@@ -36,6 +36,9 @@ from gateway.policy.pages import is_embedded
 from gateway.policy.policy import FieldRule, PageRules, Policy, Recipient, Route
 from gateway.transforms import operation_of
 
+_NO_TAG = b'"'
+"""No entity tag ends so, since none holds a quotation mark (RFC 9110 section 8.8.3)."""
+
 BODY_PLACES = frozenset({Place.BODY, Place.FORM, Place.PART})
 _PLACES: Mapping[Part, frozenset[Place]] = {
     Part.BODY: BODY_PLACES,
@@ -56,6 +59,8 @@ class Plan(msgspec.Struct, frozen=True):
     `general_from` on, the fields are cookies of all routes; `forgets` are the fields whose cookies
     are dropped because the person does not consent, `timed` that a cookie's lifetime has a limit.
     `page` is what becomes of pages, None where the rules do not speak of them.
+    `tag` ends the entity tags that are given out, `condition` those under which a client's copy is still
+    what it would be given: of a list of people none is, since each of them can change it.
     """
 
     route: Route
@@ -74,6 +79,7 @@ class Plan(msgspec.Struct, frozen=True):
     may_refuse: bool
     nothing: Counts
     tag: bytes
+    condition: bytes
     edits_target: bool
     edits_headers: bool
     by_template: bool
@@ -196,6 +202,9 @@ class Plans:
         path = PartEdit(_of(edits, frozenset({Place.PATH})), Rest.PASS, size)
         may_refuse = bool(blocking) or unresolved or Rest.BLOCK in rest.values()
         general_from = sum(not each.rule.general for each in verdicts)
+        decided = self._decided(verdicts[:general_from], banner=banner) if self.varies else b""
+        tag = suffix_of(self.policy.digest) + decided
+        by_item = self.route.each is not None and self.route.each.direction is self.direction
         return Plan(
             self.route,
             self.direction,
@@ -211,8 +220,8 @@ class Plans:
             size=size,
             may_refuse=may_refuse,
             nothing=record.counts((0,) * size),
-            tag=suffix_of(self.policy.digest)
-            + (self._decided(verdicts[:general_from], banner=banner) if self.varies else b""),
+            tag=tag,
+            condition=_NO_TAG if by_item else tag,
             edits_target=path.reads or parts[Part.QUERY].reads,
             edits_headers=parts[Part.HEADERS].reads or parts[Part.COOKIES].reads,
             only_headers=in_force and not path.reads and not may_refuse,

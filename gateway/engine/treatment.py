@@ -46,6 +46,7 @@ def treatment_key(route: Route) -> Hashable:
         route.body_limit,
         route.signs_in,
         route.signs_out,
+        route.each,
     )
 
 

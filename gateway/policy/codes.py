@@ -50,6 +50,11 @@ _ERRORS = {
     "PG219": "the signal of a person's wish always passes, so it cannot be a field",
     "PG230": "a route signs somebody in, and does not say whom",
     "PG231": "a route signs people in and out at once",
+    "PG232": "`each` has to name the elements of one array",
+    "PG233": "with `each`, the field has to name one value of an item",
+    "PG234": "a field selects the list of `each` as a whole or by index",
+    "PG235": "no field of the items of `each` is listed",
+    "PG236": "items that flow cannot be looked up together, as `each` needs it",
     "PG301": "a purpose needs consent, but the route does not say who the subject is",
     "PG302": "a body address on a route whose messages have no body",
     "PG303": "two fields of one section have the same address",
@@ -81,6 +86,7 @@ _WARNINGS = {
     "PG441": "no file says where TC strings are read, so what is said about them never counts",
     "PG430": "a sign-in that failed may look like one that did not",
     "PG451": "what pages embed of a recipient is never seen as such",
+    "PG431": "a field outside of the items of `each` needs consent, which nobody there can have given",
 }
 
 CODES = MappingProxyType(

@@ -66,7 +66,8 @@ def route_of(draft: DraftRoute, known: Declarations, number: int) -> Route:
         signs_in=draft.session.signs_in,
         signs_out=draft.session.signs_out,
         session_at=draft.session.at,
-        identified=draft.subject.at if draft.subject and draft.subject.address is None else None,
+        identified=draft.subject.at if draft.subject and draft.subject.identified else None,
+        each=draft.subject.each if draft.subject else None,
     )
 
 

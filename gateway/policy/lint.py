@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Sequence
 from datetime import date, timedelta
 
-from gateway.model.words import Basis, Role
+from gateway.model.words import Basis, Direction, Role
 from gateway.policy.declarations import Declarations
+from gateway.policy.each import lint_each
 from gateway.policy.lint_cookies import lint_cookies
 from gateway.policy.lint_fields import lint_fields
 from gateway.policy.lint_items import lint_items
@@ -31,6 +32,10 @@ def lint(drafts: Sequence[DraftRoute], known: Declarations, today: date, report:
         lint_items(draft, known, report)
         by_field = draft.subject is not None and draft.subject.address is not None
         lint_session(draft.session, by_field=by_field, report=report)
+        if draft.subject is not None and draft.subject.each is not None:
+            sections = {Direction.REQUEST: draft.request, Direction.RESPONSE: draft.response}
+            each, at = draft.subject.each, draft.subject.at
+            lint_each(each, at, sections, known, report, flows_at=draft.options.items_at)
     lint_cookies(drafts, known, report)
     lint_pages(drafts, known, report)
     lint_routes(drafts, report)

@@ -193,6 +193,18 @@ class SignsIn(msgspec.Struct, frozen=True):
     person: Address | None = None
 
 
+class Each(msgspec.Struct, frozen=True):
+    """The people of a route whose messages list many: one for each of the `items` of the array at `path`.
+
+    `field` is the address, in the item, of what identifies the person; `direction` says which messages list them.
+    """
+
+    items: Address
+    path: tuple[str, ...]
+    field: Address
+    direction: Direction
+
+
 class Route(msgspec.Struct, frozen=True):
     """`hosts` and `path` are patterns; an empty `methods` means any method.
 
@@ -223,11 +235,12 @@ class Route(msgspec.Struct, frozen=True):
     signs_in: SignsIn | None = None
     signs_out: bool = False
     session_at: Place | None = None
+    each: Each | None = None
 
     @property
     def names_person(self) -> bool:
         """Whether the route says who the data is about."""
-        return self.subject is not None or self.identified is not None
+        return self.subject is not None or self.identified is not None or self.each is not None
 
     def section(self, direction: Direction) -> Section:
         return self.request if direction is Direction.REQUEST else self.response

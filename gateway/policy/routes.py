@@ -9,8 +9,9 @@ from gateway.model.address import Address
 from gateway.model.words import Direction, Mode, Posture, Rest
 from gateway.policy import schema
 from gateway.policy.declarations import Declarations, Mention, place_of, read_postures
+from gateway.policy.each import read_each
 from gateway.policy.matches import Match, read_match
-from gateway.policy.policy import CALLER, Place
+from gateway.policy.policy import CALLER, Each, Place
 from gateway.policy.reader import Reader
 from gateway.policy.sections import DraftSection, read_address, read_section, whole_rest
 from gateway.policy.sign_in import DraftSession, read_session
@@ -22,10 +23,15 @@ _SIZE = re.compile(r"([0-9]+)([A-Za-z]*)")
 
 
 class DraftSubject(msgspec.Struct, frozen=True):
-    """Without an address the person is whom a verified source names."""
+    """Without an address the person is whom a verified source names, but for those of `each`."""
 
     address: Address | None
     at: Place
+    each: Each | None = None
+
+    @property
+    def identified(self) -> bool:
+        return self.address is None and self.each is None
 
 
 class DraftOptions(msgspec.Struct, frozen=True):
@@ -128,6 +134,11 @@ def _read_subject(reader: Reader, node: Node) -> DraftSubject | None:
         reader.report.add("PG107", node, f"'{node.text}' is not a known subject", hint)
         return None
     keys = reader.keys(node, schema.SUBJECT)
+    if "each" in keys:
+        each = read_each(reader, keys)
+        return DraftSubject(None, place_of(keys["each"]), each) if each else None
+    if "in" in keys:
+        reader.report.add("PG106", keys["in"], "'in' says where the items of 'each' are", "add 'each: ADDRESS[*]'")
     scalar = reader.scalar(keys["field"], "'field'") if "field" in keys else None
     address = read_address(reader, scalar) if scalar else None
     return DraftSubject(address, place_of(keys["field"])) if address else None

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from gateway.model.action import LATER_ACTIONS, Generalisation
-from gateway.model.words import Basis, ConsentScope, Mode, PageMode, Part, Posture, Rest, Role, UnknownHosts
+from gateway.model.words import Basis, ConsentScope, Direction, Mode, PageMode, Part, Posture, Rest, Role, UnknownHosts
 from gateway.policy.policy import REFERRER_POLICIES
 
 
@@ -284,8 +284,14 @@ SUBJECT = Shape(
     "subject",
     "a subject",
     (
-        Key("field", _ref("address"), "Address, in the request, of what identifies the person.", required=True),
-        Key("each", _ref("address"), "One person for each element.", later=True),
+        Key(
+            "field",
+            _ref("address"),
+            "Address, in the request (with `each`: in the item), of what identifies the person.",
+            required=True,
+        ),
+        Key("each", _ref("address"), "The elements of an array, each about a person of its own: `$.items[*]`."),
+        Key("in", _words(list(reversed(Direction))), "Where that array is: in the `response` (default) or `request`."),
     ),
 )
 SECTION = Shape(

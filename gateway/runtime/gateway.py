@@ -14,7 +14,8 @@ from gateway.model.words import Direction, Posture
 from gateway.policy.policy import Policy
 from gateway.runtime.cookie_memory import listed_cookies
 from gateway.runtime.moments import Moments
-from gateway.runtime.passage import Passage, Reading, Refused
+from gateway.runtime.passage import Passage, Refused
+from gateway.runtime.reading import Reading
 from gateway.runtime.services import Services
 from gateway.runtime.sightings import Sightings, has_no_rules
 

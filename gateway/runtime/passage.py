@@ -5,12 +5,11 @@ may not is raised as `Refused`.
 """
 
 import time
-from base64 import b64encode
 from collections.abc import Awaitable, Generator
-from enum import Enum
 from typing import TYPE_CHECKING
 
-from gateway.engine.entity import RECEIPT_FIELD
+from gateway.documents.people_list import PeopleList
+from gateway.engine.each import people_listed
 from gateway.engine.exchange import Exchange
 from gateway.engine.forgetting import forgotten
 from gateway.engine.plan import Plans
@@ -20,9 +19,12 @@ from gateway.model.facts import Facts, SubjectState
 from gateway.model.identity import ANONYMOUS, Identity, caller_of
 from gateway.model.message import HeaderPairs, Outgoing, Refusal, ResponseHead
 from gateway.model.words import Direction, Posture
+from gateway.runtime.everyone import Everyone
 from gateway.runtime.identities import Identities
 from gateway.runtime.metrics import RouteCounts
 from gateway.runtime.parts import BodyEditor
+from gateway.runtime.reading import Reading
+from gateway.runtime.receipt_line import receipt_line
 
 if TYPE_CHECKING:
     from gateway.runtime.gateway import Gateway
@@ -50,22 +52,12 @@ ANYTIME = Facts(now=0.0)
 """For decisions that no fact can change."""
 
 
-class Reading(Enum):
-    """How the adapter has to hand over a body."""
-
-    UNREAD = "unread"
-    WHOLE = "whole"
-    FLOWING = "flowing"
-    TRIED = "tried"
-    """Whole, if it is no longer than may be held; else flowing."""
-
-
 class Passage:
     """One request's way through the gateway and its answer's way back."""
 
     __slots__ = (
-        "_counted", "_finished", "_flows", "_gateway", "_identified", "_identifier", "_index", "_started", "_state",
-        "answer_editor", "direction", "editor", "exchange",
+        "_counted", "_everyone", "_finished", "_flows", "_gateway", "_identified", "_identifier", "_index", "_started",
+        "_state", "answer_editor", "direction", "editor", "exchange",
     )  # fmt: skip
 
     def __init__(self, gateway: "Gateway", exchange: Exchange) -> None:
@@ -79,6 +71,7 @@ class Passage:
         self._flows = False
         self._state: SubjectState | None = None
         self._index: int | None = None
+        self._everyone: Everyone | None = None
         self._identified = False
         self._identifier: str | None = None
         self.exchange = exchange
@@ -245,6 +238,7 @@ class Passage:
         """
         self.direction = Direction.RESPONSE
         self._index = None
+        self._everyone = None
         exchange = self.exchange
         gateway = self._gateway
         try:
@@ -291,11 +285,7 @@ class Passage:
         services = self._gateway.services
         if not services.receipts or self._index is None or services.ledger is None:
             return b""
-        leaf = services.ledger.leaf(self._index)
-        if leaf is None:
-            return b""
-        origin = services.ledger.origin.encode()
-        return b"%b: %b:%d:%b\r\n" % (RECEIPT_FIELD, origin, self._index, b64encode(leaf))
+        return receipt_line(services.ledger, self._index)
 
     def finish(self, status: int) -> None:
         """Count the exchange as over. Later calls do nothing."""
@@ -309,9 +299,11 @@ class Passage:
         """Decide, make the record durable, and decide anew if consent changed in the meantime (P4)."""
         if subject is not None and plans.varies_by_person:
             return await self._admit_for(subject)
+        exchange, direction = self.exchange, self.direction
+        if exchange.treatment.each is not None and (listed := people_listed(exchange.content)) is not None:
+            return await self._admit_each(listed)
         timeless = plans.constant is not None and subject is None and not plans.constant.plan.timed
         facts = ANYTIME if timeless else Facts(time.time(), subject)
-        exchange, direction = self.exchange, self.direction
         step = exchange.decide_request(facts) if direction is Direction.REQUEST else exchange.decide_response(facts)
         if exchange.identity is not None:
             await self._name_caller(exchange.identity, step)
@@ -344,10 +336,19 @@ class Passage:
                 return step
             state = consent.state(subject)
 
+    async def _admit_each(self, listed: PeopleList) -> Step:
+        """The same as `_admit_for`, with everyone whom the message lists."""
+        everyone = self._everyone = await Everyone.met(self._gateway, listed)
+        step = await everyone.admit(self.exchange, self.direction, self._name_caller)
+        self._index = everyone.index
+        if isinstance(step, Send):
+            self._counted.message(self.direction, recorded=step.recorded)
+        return step
+
     @property
     def depends_on_consent(self) -> bool:
         """Whether what was decided last could fall with what a person decides."""
-        return self._state is not None
+        return self._state is not None or self._everyone is not None
 
     def still_stands(self) -> bool:
         """Whether what was decided last still is what this person's consents say; asked right before bytes leave.
@@ -355,6 +356,8 @@ class Passage:
         Raises:
             StoreDown: nobody can tell.
         """
+        if self._everyone is not None:
+            return self._everyone.still_stands()
         subject = self.exchange.subject
         if self._state is None or subject is None:
             return True

@@ -5,7 +5,7 @@ it is at work share the next transaction, so that a crowd of new people costs a 
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 
 from gateway.crypto.keyring import KeyRing
@@ -55,6 +55,19 @@ class People:
         handle = await asyncio.shield(future)
         self._store.remember(identifier, handle, version)
         return handle
+
+    async def meet_all(self, identifiers: Collection[str]) -> dict[str, str]:
+        """The handles of many people, all that were not met lately in one look-up; who names nobody is left out.
+
+        Raises:
+            StoreDown: as the store does.
+        """
+        known = self._store.known_of(identifiers)
+        # All of them are waiting before the next round of the thread begins, which then answers them together.
+        meeting = [identifier for identifier, handle in known.items() if handle is None]
+        handles = await asyncio.gather(*map(self.meet, meeting)) if meeting else ()
+        met = dict(zip(meeting, handles, strict=True))
+        return {identifier: handle or met[identifier] for identifier, handle in known.items()}
 
     async def subject(self, identifier: str) -> Subject:
         """What is kept of the person, who gets a key where there is none. Raises as `known`."""

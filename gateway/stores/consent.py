@@ -9,10 +9,12 @@ record may be missing there, `settle` says that they are not. What widens is pre
 it is settled; what narrows is appended, and counts before.
 """
 
+import json
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -100,6 +102,26 @@ class SqliteConsentStore:
         if state is None:
             state = self._cache[subject] = fold(self._events(schema.LATEST, subject))
         return state
+
+    def states(self, subjects: Sequence[str]) -> dict[str, SubjectState]:
+        """All standings of many people; one question to the database for all that are not in memory."""
+        version = self.version()
+        if version != self._cached_version:
+            self._cache.clear()
+            self._cached_version = version
+        cache = self._cache
+        found = {subject: cache[subject] for subject in subjects if subject in cache}
+        missing = [subject for subject in dict.fromkeys(subjects) if subject not in found]
+        if missing:
+            events: dict[str, list[ConsentEvent]] = {subject: [] for subject in missing}
+            for event in self._rows(schema.LATEST_OF_MANY, json.dumps(missing)):
+                events[event.subject].append(event)
+            read = {subject: fold(theirs) for subject, theirs in events.items()}
+            if len(cache) + len(read) > _CACHED_SUBJECTS:
+                cache.clear()
+            cache.update(islice(read.items(), _CACHED_SUBJECTS))
+            found.update(read)
+        return found
 
     def append(self, event: ConsentEvent) -> str:
         """Store an event durably and return its id; it counts from now on, and its record is owed.

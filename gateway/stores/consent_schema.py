@@ -106,6 +106,14 @@ LATEST = (
     "CROSS JOIN consent_event e "
     "ON e.subject = ?1 AND e.purpose = last.purpose AND e.recipient = last.recipient AND e.at = last.at"
 )
+# The same for many people, given as a JSON array of their handles.
+LATEST_OF_MANY = (
+    f"SELECT {', '.join('e.' + name for name in COLUMNS)} FROM "
+    f"(SELECT subject, purpose, recipient, {_OF_RESTRICTION} AS lies_over, max(at) AS at FROM consent_event "
+    "WHERE subject IN (SELECT value FROM json_each(?1)) GROUP BY subject, purpose, recipient, lies_over) last "
+    "CROSS JOIN consent_event e "
+    "ON e.subject = last.subject AND e.purpose = last.purpose AND e.recipient = last.recipient AND e.at = last.at"
+)
 
 SERVE = f"INSERT INTO notice_served ({', '.join(NOTICE_COLUMNS)}) VALUES ({', '.join('?' * len(NOTICE_COLUMNS))})"
 SERVED = f"SELECT {', '.join(NOTICE_COLUMNS)} FROM notice_served WHERE subject = ?1 ORDER BY at, id"

@@ -17,6 +17,9 @@ class ConsentStore(Protocol):
     def state(self, subject: str) -> SubjectState:
         """All standings of a person, including every event committed before the call."""
 
+    def states(self, subjects: Sequence[str]) -> dict[str, SubjectState]:
+        """The same for many people, in one look-up."""
+
     def append(self, event: ConsentEvent) -> str:
         """Store an event durably and return its id; it counts from now on, and its record is owed.
 
@@ -71,6 +74,9 @@ class SubjectStore(Protocol):
 
     def known(self, identifier: str) -> str | None:
         """The handle of a person who was met lately, without asking the disk; None says nothing."""
+
+    def known_of(self, identifiers: Iterable[str]) -> dict[str, str | None]:
+        """The same for many; identifiers that name nobody are left out."""
 
     def handle(self, identifier: str) -> str:
         """The person's handle; whoever is met for the first time gets a key, durable when this returns."""

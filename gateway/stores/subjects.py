@@ -11,7 +11,8 @@ whose key any process erased before the call.
 import sqlite3
 import time
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from secrets import token_bytes
@@ -30,6 +31,8 @@ SUBJECTS = "subjects.sqlite"
 _APPLICATION_ID = 0x70677732  # "pgw2"
 _CACHED = 65_536
 _LOOK_EVERY = 1.0
+_ASKED_AT_ONCE = 30_000
+"""Fewer than the variables that one statement may have (SQLITE_MAX_VARIABLE_NUMBER)."""
 _PIECE = 1 << 20
 _UNREADABLE = "the subject store cannot be read"
 
@@ -117,12 +120,24 @@ class SqliteSubjectStore:
     def handles(self, indexes: Sequence[bytes]) -> list[str]:
         """The handles of the people at these indexes (`KeyRing.subject_index`), new ones in one transaction."""
         self._settled()
-        found = {index: subject.handle for index in indexes if (subject := self._at(index)) is not None}
-        new = set(indexes) - set(found)
+        found = {index: subject.handle for index, subject in self._all_at(indexes)}
+        new = [index for index in dict.fromkeys(indexes) if index not in found]
         if new:
             with store_down("the subject store cannot be written"), transaction(self._connection):
-                found |= {index: self._insert(index) for index in new}
+                # Inside the write lock: another process may have met some of them in the meantime.
+                found |= {index: subject.handle for index, subject in self._all_at(new)}
+                found |= self._insert([index for index in new if index not in found])
         return [found[index] for index in indexes]
+
+    def known_of(self, identifiers: Iterable[str]) -> dict[str, str | None]:
+        """The handles of people who were met lately, None for all others; whose identifier names nobody is left out."""
+        if self._settled() is None:
+            self._cache.clear()
+        found = {}
+        for identifier in identifiers:
+            with suppress(ValueError):
+                found[identifier] = self._cache.get(self._keys.subject_index(identifier))
+        return found
 
     def remember(self, identifier: str, handle: str, version: int | None) -> None:
         """Let `known` give this answer, if nothing was erased since `version` was asked, before the answer was."""
@@ -188,12 +203,20 @@ class SqliteSubjectStore:
         return started if settled else None
 
     def _at(self, index: bytes) -> Subject | None:
-        with store_down(_UNREADABLE):
-            query = "SELECT key, digest, since FROM subject WHERE person = ?"
-            row = self._connection.execute(query, (index,)).fetchone()
-        if row is None:
-            return None
-        wrapped, digest, since = row
+        return next((subject for _, subject in self._all_at([index])), None)
+
+    def _all_at(self, indexes: Sequence[bytes]) -> Iterator[tuple[bytes, Subject]]:
+        """Those of the people who have a key, in one question to the database for each `_ASKED_AT_ONCE` of them."""
+        for start in range(0, len(indexes), _ASKED_AT_ONCE):
+            asked = indexes[start : start + _ASKED_AT_ONCE]
+            marks = ", ".join("?" * len(asked))
+            query = f"SELECT person, key, digest, since FROM subject WHERE person IN ({marks})"  # noqa: S608
+            with store_down(_UNREADABLE):
+                rows = self._connection.execute(query, asked).fetchall()
+            for index, *row in rows:
+                yield index, self._subject(index, *row)
+
+    def _subject(self, index: bytes, wrapped: bytes, digest: bytes, since: int) -> Subject:
         try:
             key = self._keys.unwrap_subject_key(index, wrapped)
         except ValueError as problem:
@@ -203,15 +226,14 @@ class SqliteSubjectStore:
             raise down("the subject store holds a row that was changed: restore subjects.sqlite from a backup")
         return Subject(handle_of_key(key), digest, since)
 
-    def _insert(self, index: bytes) -> str:
-        # Inside the write lock: another process may have met the person in the meantime.
-        found = self._at(index)
-        if found is not None:
-            return found.handle
-        key = token_bytes(SUBJECT_KEY_SIZE)
-        row = (index, self._keys.wrap_subject_key(index, key), sha256(key).digest(), time.time_ns() // 1000)
-        self._connection.execute("INSERT INTO subject (person, key, digest, since) VALUES (?, ?, ?, ?)", row)
-        return handle_of_key(key)
+    def _insert(self, indexes: Iterable[bytes]) -> dict[bytes, str]:
+        keys = {index: token_bytes(SUBJECT_KEY_SIZE) for index in indexes}
+        rows = [
+            (index, self._keys.wrap_subject_key(index, key), sha256(key).digest(), time.time_ns() // 1000)
+            for index, key in keys.items()
+        ]
+        self._connection.executemany("INSERT INTO subject (person, key, digest, since) VALUES (?, ?, ?, ?)", rows)
+        return {index: handle_of_key(key) for index, key in keys.items()}
 
     def _wrapped(self, digest: bytes) -> bytes | None:
         row = self._connection.execute("SELECT key FROM subject WHERE digest = ?", (digest,)).fetchone()
