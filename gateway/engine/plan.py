@@ -36,8 +36,8 @@ from gateway.policy.pages import is_embedded
 from gateway.policy.policy import FieldRule, PageRules, Policy, Recipient, Route
 from gateway.transforms import operation_of
 
-_NO_TAG = b'"'
-"""No entity tag ends so, since none holds a quotation mark (RFC 9110 section 8.8.3)."""
+_NO_TAG = b"\0"
+"""No entity tag ends so (RFC 9110 section 5.5)."""
 
 BODY_PLACES = frozenset({Place.BODY, Place.FORM, Place.PART})
 _PLACES: Mapping[Part, frozenset[Place]] = {
