@@ -47,7 +47,7 @@ def judge(engine: Engine, case: Case, *, now: float) -> Outcome:
     """Run one case; `now` counts unless the case names a date."""
     if case.facts.date is not None:
         now = datetime.fromisoformat(case.facts.date).replace(tzinfo=UTC).timestamp()
-    given = GivenFacts(now, case.facts.subject, case.facts.consents, case.facts.identity)
+    given = GivenFacts(now, case.facts.subject, case.facts.consents, case.facts.identity, case.facts.people)
     answer = case.response
     trial = try_exchange(
         engine,
@@ -95,9 +95,11 @@ def _rule(route: str, direction: Direction, rule: FieldRule) -> Rule:
 def _reached(trial: Trial) -> Iterable[Rule]:
     name = trial.exchange.route.name if trial.exchange is not None else ""
     for direction, step in steps_of(trial):
-        for found, count in zip(step.decision.plan.verdicts, step.counts.fields, strict=True):
-            if count:
-                yield _rule(name, direction, found.rule)
+        shares = step.shares if isinstance(step, Send) else ()
+        for each in (step, *shares):
+            for found, count in zip(each.decision.plan.verdicts, each.counts.fields, strict=True):
+                if count:
+                    yield _rule(name, direction, found.rule)
 
 
 def _compare(expect: Expectation, trial: Trial, direction: Direction, sent: CaseMessage) -> Iterable[Difference]:

@@ -3,10 +3,13 @@
 `test`, `explain` and `diff` are built on this, so that what they say is what traffic would meet.
 """
 
+from collections.abc import Mapping
+
 import msgspec
 
 from gateway.crypto.keyring import KeyRing
 from gateway.documents.set_cookie import deletions
+from gateway.engine.each import decide_each, entries_of, identifiers_of, people_listed
 from gateway.engine.engine import Engine
 from gateway.engine.exchange import Exchange
 from gateway.engine.forgetting import forgotten
@@ -23,13 +26,20 @@ PAPER_KEYS = KeyRing(bytes(32), "00q1a")
 """Keys for trials: pseudonyms come out the same everywhere, and are of no use anywhere else."""
 
 
+Consents = tuple[tuple[str, str, ConsentStatus], ...]
+
+
 class GivenFacts(msgspec.Struct, frozen=True):
-    """Facts of a trial. `subject` stands in for whom the rules would find, `identity` for a verified source."""
+    """Facts of a trial. `subject` stands in for whom the rules would find, `identity` for a verified source.
+
+    `people` are the consents of those whom a message lists, by identifier; all others have those of `consents`.
+    """
 
     now: float
     subject: str | None = None
-    consents: tuple[tuple[str, str, ConsentStatus], ...] = ()
+    consents: Consents = ()
     identity: Identity | None = None
+    people: Mapping[str, Consents] = {}
 
 
 class Trial(msgspec.Struct, frozen=True):
@@ -62,7 +72,7 @@ def try_exchange(
     try:
         identifier = exchange.open_request(body if exchange.reads_request_body else body or None)
         facts = facts_of(given, identifier)
-        step = exchange.decide_request(facts)
+        step = _decide(exchange, Direction.REQUEST, given, facts)
     except Unreadable as doubt:
         return _stopped(engine, exchange, doubt, Direction.REQUEST)
     if response is None or isinstance(step, Refuse):
@@ -71,10 +81,22 @@ def try_exchange(
         answer, content = response
         exchange.deletions = _deletions(step, head)
         exchange.open_response(answer, content if exchange.reads_response_body(answer) else None)
-        return Trial(exchange, facts, step, exchange.decide_response(facts))
+        return Trial(exchange, facts, step, _decide(exchange, Direction.RESPONSE, given, facts))
     except Unreadable as doubt:
         stopped = _stopped(engine, exchange, doubt, Direction.RESPONSE)
         return msgspec.structs.replace(stopped, facts=facts, request=step)
+
+
+def _decide(exchange: Exchange, direction: Direction, given: GivenFacts, facts: Facts) -> Step:
+    listed = None if exchange.treatment.each is None else people_listed(exchange.content)
+    if listed is None:
+        return exchange.decide_request(facts) if direction is Direction.REQUEST else exchange.decide_response(facts)
+    people = {}
+    for identifier in identifiers_of(listed):
+        theirs = facts_of(given, identifier, given.people.get(identifier, given.consents))
+        if theirs.subject is not None:
+            people[identifier] = theirs
+    return decide_each(exchange, direction, listed, people, now=given.now)
 
 
 def _deletions(step: Step, head: RequestHead) -> list[bytes]:
@@ -90,14 +112,16 @@ def _caller(identity: Identity) -> str:
         return ANONYMOUS
 
 
-def facts_of(given: GivenFacts, identifier: str | None) -> Facts:
-    """Facts as the stores would give them for this person."""
-    identifier = given.subject if given.subject is not None else identifier
+def facts_of(given: GivenFacts, identifier: str | None, given_consents: Consents | None = None) -> Facts:
+    """Facts as the stores would give them for this person, or for one of several with consents of their own."""
+    if given_consents is None:
+        given_consents = given.consents
+        identifier = given.subject if given.subject is not None else identifier
     if identifier is None:
         return Facts(now=given.now)
     consents = {
         (purpose, recipient): Consent(purpose, recipient, status, "given-for-trial")
-        for purpose, recipient, status in given.consents
+        for purpose, recipient, status in given_consents
     }
     state = SubjectState(consents) if consents else UNKNOWN_SUBJECT
     try:
@@ -123,7 +147,11 @@ def step_record(trial: Trial, step: Step | None) -> dict[str, object] | None:
     """The record of a step, or of why there was none, as it would stand in the ledger but for its index."""
     entry = trial.entry
     if step is not None and trial.exchange is not None:
-        entry = None if isinstance(step, Send) and not step.recorded else trial.exchange.entry(step, PAPER_MOMENT)
+        if isinstance(step, Send):
+            # Of a message that lists people, the first of its records.
+            entry = entries_of(trial.exchange, step, lambda: PAPER_MOMENT)[0] if step.recorded else None
+        else:
+            entry = trial.exchange.entry(step, PAPER_MOMENT)
     if entry is None:
         return None
     decoded: dict[str, object] = msgspec.json.decode(entry[0] + entry[1])

@@ -43,13 +43,15 @@ class CaseMessage(msgspec.Struct, frozen=True):
 class CaseFacts(msgspec.Struct, frozen=True):
     """`consents` maps a purpose, or (purpose, recipient), to a status; `date` is an ISO date.
 
-    `identity` is whom a verified source names.
+    `identity` is whom a verified source names. `people` are the consents of those whom a message lists, by
+    identifier.
     """
 
     subject: str | None = None
     consents: tuple[tuple[str, str, ConsentStatus], ...] = ()
     date: str | None = None
     identity: Identity | None = None
+    people: MappingType[str, tuple[tuple[str, str, ConsentStatus], ...]] = {}
 
 
 class Expectation(msgspec.Struct, frozen=True):
@@ -178,22 +180,29 @@ class _Reader:
         return pairs
 
     def _facts(self, node: Node | None) -> CaseFacts:
-        fields = self._fields(node, ("subject", "identity", "consents", "date")) if node is not None else {}
+        fields = self._fields(node, ("subject", "identity", "consents", "people", "date")) if node is not None else {}
+        people = fields.get("people")
+        if people is not None and not isinstance(people, Mapping):
+            self._report.add("PG104", people, "'people' maps identifiers to consents", "write 'c-1: {ads: withdrawn}'")
+        each = people.entries if isinstance(people, Mapping) else ()
+        return CaseFacts(
+            subject=self._text(fields["subject"]) if "subject" in fields else None,
+            consents=self._consents(fields.get("consents")),
+            people={identifier.text: self._consents(value) for identifier, value in each},
+            date=self._text(fields["date"]) if "date" in fields else None,
+            identity=self._identity(fields["identity"]) if "identity" in fields else None,
+        )
+
+    def _consents(self, given: Node | None) -> tuple[tuple[str, str, ConsentStatus], ...]:
         consents: list[tuple[str, str, ConsentStatus]] = []
-        given = fields.get("consents")
         if isinstance(given, Mapping):
             for purpose, value in given.entries:
                 by_recipient = value.entries if isinstance(value, Mapping) else [(None, value)]
                 for recipient, status in by_recipient:
                     consents.append((purpose.text, recipient.text if recipient else "*", self._status(status)))
         elif given is not None:
-            self._report.add("PG104", given, "'consents' maps purposes to statuses")
-        return CaseFacts(
-            subject=self._text(fields["subject"]) if "subject" in fields else None,
-            consents=tuple(consents),
-            date=self._text(fields["date"]) if "date" in fields else None,
-            identity=self._identity(fields["identity"]) if "identity" in fields else None,
-        )
+            self._report.add("PG104", given, "consents map purposes to statuses", "write 'ads: given'")
+        return tuple(consents)
 
     def _identity(self, node: Node) -> Identity | None:
         sources = tuple(source.value for source in IdentitySource)

@@ -95,16 +95,16 @@ class Questions:
         services = port.gateway.services
         self.asked = []
         people = services.people
-        opened = people._open_another  # noqa: SLF001 - the one place where its connection is made
+        opened = people._open_another
 
         def opening():
             store = opened()
-            store._connection.set_trace_callback(self.note)  # noqa: SLF001
+            store._connection.set_trace_callback(self.note)
             return store
 
-        people._open_another = opening  # noqa: SLF001
-        people._store._connection.set_trace_callback(self.note)  # noqa: SLF001
-        services.consent._connection.set_trace_callback(self.note)  # noqa: SLF001
+        people._open_another = opening
+        people._store._connection.set_trace_callback(self.note)
+        services.consent._connection.set_trace_callback(self.note)
 
     def note(self, statement):
         if "PRAGMA" not in statement:
@@ -135,7 +135,7 @@ async def test_withdrawn_people_lose_their_fields_and_nothing_else_changes_with_
         assert (await port.ask(ask(target=b"/customers"))).body == listed(without=WITHDRAWN)
         assert questions.take() == {}
 
-        port.gateway.services.people._store._cache.clear()  # noqa: SLF001 - as another worker
+        port.gateway.services.people._store._cache.clear()
         assert (await port.ask(ask(target=b"/customers"))).body == listed(without=WITHDRAWN)
         assert questions.take() == {"SELECT person": 1}
     await ledger.close()

@@ -46,9 +46,10 @@ def test_one_value_stands_for_a_list_of_one(text, values):
 
 
 def test_unknown_missing_and_later_keys_are_all_noted():
-    reader, node = node_of("{feild: x, each: y}")
+    reader, node = node_of("{feild: x, detect: y}")
+    shape = schema.Shape("either", "either", (*schema.SUBJECT.keys, *schema.SECTION.keys))
 
-    assert reader.keys(node, schema.SUBJECT) == {}
+    assert reader.keys(node, shape) == {}
     assert sorted((d.code, d.column) for d in reader.report.diagnostics) == [("PG105", 7), ("PG106", 6), ("PG111", 17)]
     assert [d.hint for d in reader.report.diagnostics if d.code == "PG105"] == ["did you mean 'field'?"]
 

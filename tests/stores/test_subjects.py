@@ -71,15 +71,15 @@ def test_many_are_met_at_once_in_the_order_asked(store):
 def test_two_processes_that_meet_one_person_at_once_give_one_handle(path, store, monkeypatch):
     other = another(path)
     looks = []
-    look = SqliteSubjectStore._at
+    look = SqliteSubjectStore._all_at
 
-    def overtaken(self, index):
-        found = look(self, index)
+    def overtaken(self, indexes):
+        found = list(look(self, indexes))
         if self is store and not looks:
             looks.append(other.handle(ANN))
         return found
 
-    monkeypatch.setattr(SqliteSubjectStore, "_at", overtaken)
+    monkeypatch.setattr(SqliteSubjectStore, "_all_at", overtaken)
     assert [store.handle(ANN)] == looks
 
 
