@@ -104,7 +104,10 @@ class Portal:
         methods = READ if page is None else page.methods
         if head.method not in methods:
             return self._refuse(visit, "method", 405, allow(methods))
-        return found if page is None and found is not None else await self._gated(visit, page, body)
+        if found is not None:
+            return found
+        assert page is not None
+        return await self._gated(visit, page, body)
 
     def close(self) -> None:
         """Give up what is being read for a page."""
@@ -118,8 +121,7 @@ class Portal:
             return self._views.embed
         return self._views.logo if path == "/logo" else None
 
-    async def _gated(self, visit: Visit, page: _Page | None, body: bytes) -> OwnAnswer:
-        assert page is not None
+    async def _gated(self, visit: Visit, page: _Page, body: bytes) -> OwnAnswer:
         if is_loaded_elsewhere(visit.head):
             return self._refuse(visit, "foreign", 403)
         now = time.monotonic()

@@ -50,7 +50,6 @@ class Visit:
         self.path = path
         self.query = _parameters(query)
         self.gpc = signals_gpc(head.headers)
-        self.person: Person | None = None
         self.cookies: list[bytes] = []
         self._languages = tuple(languages)
         self._chosen = ""

@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from urllib.parse import quote
 
 import msgspec
 import pytest
@@ -326,3 +327,26 @@ async def test_who_changes_their_mind_without_end_gives_no_more_consent_today(mo
         assert len(await reader.history()) == 2 * len(given)
         said = await reader.api({"notice": notice, "choices": [{"purpose": "ads", "consent": True}]})
         assert (said.status, said.code) == (429, "often")
+
+
+HOSTILE = '"><script>x</script>{{ 7 * 7 }}{say}'
+
+
+@pytest.mark.parametrize(
+    "target", ["/privacy", "/privacy/banner", "/privacy/history", "/privacy/receipt", "/privacy/no"]
+)
+async def test_nothing_that_rules_or_requests_say_becomes_markup(target):
+    async with portal_port() as port:
+        swapped(port, "en: We ask you.", f"en: '{HOSTILE}', zh: '{HOSTILE}'")
+        swapped(port, "title: Show you offers elsewhere", f"title: '{HOSTILE}'")
+        reader = Reader(port, b"Accept-Language: " + HOSTILE.encode())
+        await reader.submit(await reader.get(), "/choices", do="accept_all")
+        query = quote(HOSTILE)
+        for more in (f"?lang={query}&back=/{query}&done={query}", "?lang=zh", f"?{query}"):
+            page = await reader.get(target + more)
+            assert "<script" not in page.html
+            assert "&lt;script&gt;" in page.html or target not in ("/privacy", "/privacy/banner")
+        kept = (await reader.get("/privacy/history")).links
+        for place in {link for link in kept if "/notice/" in link}:
+            page = await reader.get(place)
+            assert (page.status, "<script" in page.html, "&lt;script&gt;" in page.html) == (200, False, True)
