@@ -19,19 +19,36 @@ PICTURES = os.environ.get("SCREENSHOTS", "")
 """A directory for pictures of all pages, for whoever wants to look at them."""
 
 
-@pytest.fixture(scope="module", params=["rosa"])
-def decided(browser, showcase, request):
-    """What a browser remembers in which somebody signed up and decided this and that.
+@pytest.fixture(scope="module")
+def people(browser, showcase):
+    """What the browsers remember of those who have decided something, by name."""
+    known = {}
+
+    def of(name):
+        if name not in known:
+            known[name] = signed_up(browser, showcase, name)
+        return known[name]
+
+    return of
+
+
+@pytest.fixture
+def decided(people, request):
+    """Somebody who signed up and decided this and that.
 
     Somebody else for each language: nobody reads pages as fast as tests do, and there is a limit to it.
     """
+    return people(getattr(request, "param", "rosa"))
+
+
+def signed_up(browser, showcase, name):
     context = browser.new_context()
     page = context.new_page()
     page.goto(showcase.url("/privacy"))
     page.get_by_role("button", name="Accept all").click()
     expect(page.get_by_role("status")).to_contain_text("Saved")
     page.goto(showcase.url("/sign-up"))
-    page.get_by_label("E-mail").fill(f"{request.param}@example.org")
+    page.get_by_label("E-mail").fill(f"{name}@example.org")
     page.get_by_label("Name").fill("Rosa")
     page.get_by_label("Password").fill("a rose")
     page.get_by_label("Date of birth").fill("1913-02-04")
