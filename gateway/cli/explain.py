@@ -11,7 +11,8 @@ from rich.text import Text
 
 from gateway.cli.captures import Capture, parse_curl, read_capture, read_response
 from gateway.cli.output import FINDINGS, FINE, console, print_json, printable
-from gateway.engine.record import PART_ORDER
+from gateway.engine.plan import Plan
+from gateway.engine.record import PART_ORDER, Counts
 from gateway.engine.step import Refuse, Send
 from gateway.engine.trial import GivenFacts, Trial, step_record, steps_of, try_exchange
 from gateway.model.action import action_name
@@ -108,7 +109,19 @@ def explanation(trial: Trial, capture: Capture, response: tuple[Any, bytes] | No
 
 
 def _step(step: Send | Refuse, rules: Sequence[FieldRule], original: bytes) -> dict[str, object]:
-    verdicts = [
+    unlisted = {part.value: count for part, count in zip(PART_ORDER, step.counts.unlisted, strict=True) if count}
+    if isinstance(step, Refuse):
+        sent: dict[str, object] = {"refused": step.refusal.code, "status": step.refusal.status}
+    else:
+        sent = {"message": _wire(step, original)}
+    found = {**sent, "fields": _fields(step.decision.plan, step.counts, rules), "unlisted": unlisted}
+    if isinstance(step, Send) and step.shares:
+        found["people"] = [_fields(share.decision.plan, share.counts, rules) for share in step.shares]
+    return found
+
+
+def _fields(plan: Plan, counts: Counts, rules: Sequence[FieldRule]) -> list[dict[str, object]]:
+    return [
         {
             "address": each.rule.address.text,
             "class": each.rule.data_class,
@@ -119,18 +132,8 @@ def _step(step: Send | Refuse, rules: Sequence[FieldRule], original: bytes) -> d
             "count": count,
             "rule": f"{rule.place.file}:{rule.place.line}",
         }
-        for each, rule, count in zip(step.decision.plan.verdicts, rules, step.counts.fields, strict=True)
+        for each, rule, count in zip(plan.verdicts, rules, counts.fields, strict=True)
     ]
-    unlisted = {part.value: count for part, count in zip(PART_ORDER, step.counts.unlisted, strict=True) if count}
-    if isinstance(step, Refuse):
-        sent: dict[str, object] = {"refused": step.refusal.code, "status": step.refusal.status}
-    else:
-        sent = {"message": _wire(step, original)}
-    return {
-        **sent,
-        "fields": verdicts,
-        "unlisted": unlisted,
-    }
 
 
 def _wire(step: Send, original: bytes) -> str:
@@ -158,10 +161,15 @@ def _print(trial: Trial, capture: Capture, response: tuple[Any, bytes] | None) -
 
 def _print_step(direction: Direction, step: Any) -> None:
     table = Table("address", "class", "purpose", "basis", "action", "reason", "met", "rule", title=direction.value)
-    for each in step["fields"]:
-        style = "" if each["count"] else "dim"
-        keys = ("address", "class", "purpose", "basis", "action", "reason", "count", "rule")
-        table.add_row(*(Text(str(each[key])) for key in keys), style=style)
+    people = step.get("people", ())
+    for number, fields in enumerate((step["fields"], *people)):
+        if people:
+            table.add_section()
+            table.add_row(Text(f"person {number} of {len(people)}" if number else "nobody's"), style="bold")
+        for each in fields:
+            style = "" if each["count"] else "dim"
+            keys = ("address", "class", "purpose", "basis", "action", "reason", "count", "rule")
+            table.add_row(*(Text(str(each[key])) for key in keys), style=style)
     for part, count in step["unlisted"].items():
         table.add_row(Text(f"{part}: not listed"), "", "", "", "rest", "unlisted_field", str(count), "")
     console.print(table)

@@ -15,10 +15,11 @@ from gateway.documents.item_edit import ItemRewrite
 from gateway.documents.item_scan import array_start, gaps
 from gateway.documents.json_body import JsonDocument, open_json
 from gateway.documents.json_rewrite import collect, decode_elements, decode_members, refuse_duplicates
-from gateway.documents.json_text import Text
+from gateway.documents.json_scalar import scalar_text
+from gateway.documents.json_text import Text, is_distinct
 from gateway.documents.media import Media
 from gateway.documents.selection import automaton_for_reading
-from gateway.model.address import Address
+from gateway.model.address import Address, Child
 from gateway.model.limits import Limits
 
 NOBODY = -1
@@ -52,10 +53,29 @@ class PeopleList:
     def identify(self, path: tuple[str, ...], field: Address) -> None:
         """Read who the items are about. Raises Unreadable: DUPLICATE_KEY, unless duplicates are collapsed."""
         self._path = path
+        names = [step.name for step in field.steps if isinstance(step, Child)]
+        if len(names) == len(field.steps):
+            self.identifiers = [self._named(element, names) for element in self._elements]
+            return
         root = automaton_for_reading(field).root
         for element in self._elements:
             found = collect(element, root, collapse_duplicates=self._collapse)
             self.identifiers.append(found[0] if len(found) == 1 else None)
+
+    def _named(self, element: Text, names: Sequence[str]) -> str | None:
+        """The text of the scalar to which these names lead."""
+        text = bytes(element)
+        for name in names:
+            if text[0] != 0x7B:
+                return None
+            members = decode_members(text)
+            if not self._collapse and not is_distinct(text, members):
+                raise refuse_duplicates()
+            member = members.get(name)
+            if member is None:
+                return None
+            text = bytes(member)
+        return scalar_text(text)
 
     def assign(self, owners: Sequence[int], edits: Sequence[PartEdit]) -> None:
         """Say, for each item, which of `edits` is done to it; NOBODY's get the edit of the whole document."""

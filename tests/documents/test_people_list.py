@@ -168,3 +168,17 @@ def test_an_item_that_goes_takes_the_space_in_front_of_it_along():
     assert edited(body, {"a"}, (), parse_address("$.id"), *edits)[0].content == b'[ \n {"id":"b"}\n]'
     assert edited(body, {"b"}, (), parse_address("$.id"), *edits)[0].content == b'[ {"id":"a"} , {"id":"a"}\n]'
     assert edited(body, {"a", "b"}, (), parse_address("$.id"), *edits)[0].content == b"[\n]"
+
+
+def test_a_person_is_found_by_position_too():
+    body = b'[{"ids":["a",7]},{"ids":["b"]},{"ids":[]}]'
+    assert opened(body, (), parse_address("$.ids[-1]")).identifiers == ["7", "b", None]
+
+
+@pytest.mark.parametrize("field", ["$.id", "$.who.id", "$.who[0]"])
+def test_an_identifier_that_stands_twice_is_refused_or_collapsed_to_the_last(field):
+    body = b'[{"id":"a","id":"b","who":{"id":"a","id":"b"}}]'
+    with pytest.raises(Unreadable, match="twice"):
+        opened(body, (), parse_address(field))
+    found = opened(body, (), parse_address(field), collapse=True)
+    assert found.identifiers == (["b"] if field.endswith("id") else [None])
