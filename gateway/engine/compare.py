@@ -161,6 +161,8 @@ def _action_text(found: Verdict) -> str:
 def _subject(route: Route) -> str:
     if route.identified is not None:
         return "identity"
+    if route.each is not None:
+        return f"{route.each.field.text} of each {route.each.items.text} in the {route.each.direction}"
     return route.subject.text if route.subject else "none"
 
 

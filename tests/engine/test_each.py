@@ -6,6 +6,7 @@ from rulebook import NOW, compiled, engine
 
 from gateway.cli.captures import Capture
 from gateway.cli.explain import explanation
+from gateway.engine.compare import compare
 from gateway.engine.judge import judge, uncovered
 from gateway.engine.step import Send
 from gateway.engine.treatment import treatment_key
@@ -85,3 +86,5 @@ def test_routes_that_list_other_people_are_treated_apart():
     (one,) = compiled(ROUTES).routes
     (other,) = compiled(ROUTES.replace("$.id", "$.owner")).routes
     assert treatment_key(one) != treatment_key(other)
+    (change,) = compare(compiled(ROUTES), compiled(ROUTES.replace("$.id", "$.owner")), now=NOW)
+    assert "$.owner of each $.items[*] in the response" in str(change)
