@@ -20,7 +20,9 @@ from gateway.documents.json_text import Text, is_distinct
 from gateway.documents.media import Media
 from gateway.documents.selection import automaton_for_reading
 from gateway.model.address import Address, Child
+from gateway.model.errors import Unreadable
 from gateway.model.limits import Limits
+from gateway.model.words import Posture
 
 NOBODY = -1
 """Owner of an item that names nobody."""
@@ -149,19 +151,23 @@ class PeopleList:
 def open_people_list(
     document: JsonDocument, body: bytes, path: tuple[str, ...], field: Address, limits: Limits
 ) -> PeopleList | None:
-    """The list at `path` of a document that was opened from `body`; None where there is no array.
+    """The list at `path` of a document that was opened from `body`; None where nothing is listed.
 
     Raises:
-        Unreadable: DUPLICATE_KEY where the array, or on the way to an identifier a name, stands twice.
+        Unreadable: DUPLICATE_KEY where the array, or on the way to an identifier a name, stands twice;
+            UNPARSABLE_BODY where an object stands in its place, whose members `[*]` selects too (RFC 9535
+            section 2.3.2.2); OVER_SIZE where more people are listed than the limit allows.
     """
-    start = array_start(body, path, limits)
-    array = _array_text(body, path) if start >= 0 else None
+    array = _array_text(body, path)
     if array is None:
         return None
-    if not body.startswith(array, start - 1):
+    start = array_start(body, path, limits)
+    if start < 0 or not body.startswith(array, start - 1):
         raise refuse_duplicates()
     found = PeopleList(document, body, (start, start + len(array) - 2), decode_elements(array), limits)
     found.identify(path, field)
+    if len(set(found.identifiers)) > limits.people_listed:
+        raise Unreadable(Posture.OVER_SIZE, "the message lists more people than the limit allows")
     return found
 
 
@@ -172,6 +178,8 @@ def _array_text(body: bytes, path: tuple[str, ...]) -> bytes | None:
         if member is None:
             return None
         text = bytes(member)
+    if text[:1] == b"{" and decode_members(text):
+        raise Unreadable(Posture.UNPARSABLE_BODY, "where people are listed stands an object in place of an array")
     return text if text[:1] == b"[" else None
 
 

@@ -103,6 +103,7 @@ def decide_each(
         [owners.get(identifier, NOBODY) for identifier in listed.identifiers],
         [decision.plan.body for decision in decisions],
     )
+    exchange.subject = None  # of an earlier round, whose refusal spoke of somebody
     nobody = Facts(now=now)
     step = exchange.decide_request(nobody, strip=strip) if request else exchange.decide_response(nobody, strip=strip)
     if isinstance(step, Refuse):

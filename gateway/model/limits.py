@@ -30,6 +30,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     multipart_part_headers: int = 16
     multipart_part_header: int = 8 * KIB
     ndjson_record: int = 256 * KIB
+    people_listed: int = 10_000  # a key and a record for each of them before the message goes on
     html_tag: int = MIB  # pictures inside of a page stand in attributes
     header_timeout: float = 15.0
     body_idle_timeout: float = 30.0

@@ -13,8 +13,8 @@ from gateway.documents.json_body import open_json
 from gateway.documents.people_list import NOBODY, open_people_list
 from gateway.model.address import parse_address
 from gateway.model.errors import Unreadable
-from gateway.model.limits import DEFAULT_LIMITS
-from gateway.model.words import Rest
+from gateway.model.limits import DEFAULT_LIMITS, Limits
+from gateway.model.words import Posture, Rest
 
 FIELDS = ("$.data.items[*].email", "$..phone", "$.data.note")
 FIELD = parse_address("$.who.id")
@@ -142,7 +142,7 @@ def test_who_items_are_about(body, identifiers):
     assert opened(body, (), parse_address("$.id")).identifiers == identifiers
 
 
-@pytest.mark.parametrize("body", [b"{}", b'{"data":{}}', b'{"data":{"items":{"a":1}}}', b'{"data":[]}', b"[]", b'"x"'])
+@pytest.mark.parametrize("body", [b"{}", b'{"data":{}}', b'{"data":{"items":{}}}', b'{"data":[]}', b"[]", b'"x"'])
 def test_without_an_array_there_is_no_list(body):
     assert opened(body) is None
 
@@ -182,3 +182,27 @@ def test_an_identifier_that_stands_twice_is_refused_or_collapsed_to_the_last(fie
         opened(body, (), parse_address(field))
     found = opened(body, (), parse_address(field), collapse=True)
     assert found.identifiers == (["b"] if field.endswith("id") else [None])
+
+
+@pytest.mark.parametrize(
+    ("body", "path"),
+    [
+        (b'{"data": {"items": {"first": {"who": {"id": "ann"}}}}}', PATH),
+        (b'{"first": {"who": {"id": "ann"}}}', ()),
+    ],
+)
+def test_an_object_where_the_list_should_be_is_refused_since_its_members_would_be_items_too(body, path):
+    with pytest.raises(Unreadable) as caught:
+        opened(body, path)
+
+    assert caught.value.posture is Posture.UNPARSABLE_BODY
+
+
+def test_more_people_than_the_limit_allows_are_refused_however_often_each_is_named():
+    body = b'{"data": {"items": [{"who": {"id": "a"}}, {"who": {"id": "b"}}, {"who": {"id": "a"}}]}}'
+    document = open_json(body, DEFAULT_LIMITS, collapse_duplicates=False)
+
+    assert open_people_list(document, body, PATH, FIELD, Limits(people_listed=2)) is not None
+    with pytest.raises(Unreadable) as caught:
+        open_people_list(document, body, PATH, FIELD, Limits(people_listed=1))
+    assert caught.value.posture is Posture.OVER_SIZE

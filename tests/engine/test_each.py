@@ -7,12 +7,14 @@ from rulebook import NOW, compiled, engine
 from gateway.cli.captures import Capture
 from gateway.cli.explain import explanation
 from gateway.engine.compare import compare
+from gateway.engine.each import decide_each, people_listed
 from gateway.engine.judge import judge, uncovered
-from gateway.engine.step import Send
+from gateway.engine.step import Refuse, Send
 from gateway.engine.treatment import treatment_key
 from gateway.engine.trial import GivenFacts, try_exchange
+from gateway.model.facts import Consent, Facts, SubjectState
 from gateway.model.message import RequestHead, ResponseHead
-from gateway.model.words import ConsentStatus
+from gateway.model.words import ConsentStatus, Direction
 from gateway.policy.cases import read_cases
 
 ROUTES = """
@@ -88,3 +90,25 @@ def test_routes_that_list_other_people_are_treated_apart():
     assert treatment_key(one) != treatment_key(other)
     (change,) = compare(compiled(ROUTES), compiled(ROUTES.replace("$.id", "$.owner")), now=NOW)
     assert "$.owner of each $.items[*] in the response" in str(change)
+
+
+def test_a_refusal_that_speaks_of_somebody_leaves_the_next_decision_nobodys():
+    routes = ROUTES.replace("otherwise: drop", "otherwise: block")
+    under = engine(routes)
+    body = b'{"items": [{"id": "a", "email": "x"}], "total": 3}'
+    exchange = under.receive(HEAD, b"r")
+    exchange.open_request(None)
+    exchange.decide_request(Facts(NOW))
+    exchange.open_response(ResponseHead(200, JSON), body)
+    listed = people_listed(exchange.content)
+    withdrawn = SubjectState({("ads", "*"): Consent("ads", "*", ConsentStatus.WITHDRAWN, "e")})
+    given = SubjectState({("ads", "*"): Consent("ads", "*", ConsentStatus.GIVEN, "e")})
+
+    refused = decide_each(exchange, Direction.RESPONSE, listed, {"a": Facts(NOW, "s1.a", withdrawn)}, now=NOW)
+    assert isinstance(refused, Refuse)
+    assert exchange.subject == "s1.a"
+    sent = decide_each(exchange, Direction.RESPONSE, listed, {"a": Facts(NOW, "s1.a", given)}, now=NOW)
+
+    assert isinstance(sent, Send)
+    assert [share.subject for share in sent.shares] == ["s1.a"]
+    assert exchange.subject is None
