@@ -135,7 +135,9 @@ def dead_segment(logs, monkeypatch, written):
     return sorted(logs.slot.glob("*.jsonl"))
 
 
-@pytest.mark.parametrize("written", [lambda n: 0, lambda n: 1, lambda n: n // 2, lambda n: n - 1, lambda n: n], ids=str)
+@pytest.mark.parametrize(
+    "written", [lambda n: 0, lambda n: 1, lambda n: n // 2, lambda n: n - 1, lambda n: n], ids=range(5)
+)
 def test_a_repeated_group_counts_once(logs, monkeypatch, written):
     dead_segment(logs, monkeypatch, written)
     report = verify_directory(logs.slot, allow_unanchored=True)

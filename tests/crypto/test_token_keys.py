@@ -42,7 +42,7 @@ def test_a_key_that_serves():
         (SHORT, "RS256"),
         ({"kty": "oct", "k": "c2VjcmV0", "kid": "k1", "alg": "HS256"}, "ES256"),
     ],
-    ids=str,
+    ids=range(14),
 )
 def test_a_key_that_does_not(key, algorithm):
     assert found(key, algorithm=algorithm) is None

@@ -80,7 +80,7 @@ def test_an_empty_body_has_nothing_to_undo(coding):
 
 def test_several_members_and_frames_are_one_body():
     for body, coding in [
-        (gzip.compress(BODY) + gzip.compress(BODY), "gzip"),
+        (gzip.compress(BODY, mtime=0) * 2, "gzip"),
         (zstandard.ZstdCompressor().compress(BODY) * 2, "zstd"),
     ]:
         for cuts in [(), tuple(range(len(body)))]:
