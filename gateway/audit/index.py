@@ -31,8 +31,6 @@ from gateway.model.words import Posture
 ANEW_BYTES = 256 * 1024 * 1024
 """Where more than this, and more than is indexed, is to be read, building from nothing is faster."""
 
-NOT_BUILT = "there is no index of the whole log yet: run `privacy-gateway audit index`"
-
 
 class InUse(StoreDown):
     """Another process is writing the index."""

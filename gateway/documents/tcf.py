@@ -11,9 +11,6 @@ from gateway.documents.consent_bits import Bits, RefusedString, Vendors
 LONGEST = 8192
 """Characters that a string may have; a Cookie field holds half of that."""
 
-PURPOSES = range(1, 12)
-"""The purposes that policy version 4 and 5 define."""
-
 _VERSION = 2
 _OLDEST_POLICY = 4
 _DAY = 864_000

@@ -106,20 +106,21 @@ def _read(files: Mapping[str, str], known: Declarations, report: Report) -> list
 def _read_declarations(reader: Reader, keys: Mapping[str, Node], known: Declarations) -> None:
     if "version" in keys:
         _check_version(reader, keys["version"])
-    if "controller" in keys:
-        read_controller(reader, keys["controller"], known)
-    if "purposes" in keys:
-        read_purposes(reader, keys["purposes"], known)
-    if "recipients" in keys:
-        read_recipients(reader, keys["recipients"], known)
-    if "postures" in keys:
-        read_default_postures(reader, keys["postures"], known)
-    if "cookies" in keys:
-        read_cookies(reader, keys["cookies"], known)
-    if "signals" in keys:
-        read_signals(reader, keys["signals"], known)
-    if "notice" in keys:
-        read_notice(reader, keys["notice"], known)
+    for name, read in _DECLARATIONS.items():
+        if name in keys:
+            read(reader, keys[name], known)
+
+
+_DECLARATIONS = {
+    "controller": read_controller,
+    "purposes": read_purposes,
+    "recipients": read_recipients,
+    "postures": read_default_postures,
+    "cookies": read_cookies,
+    "signals": read_signals,
+    "notice": read_notice,
+}
+"""What reads each key of a file beside its routes, in the order in which what is wrong is told."""
 
 
 def _check_version(reader: Reader, node: Node) -> None:

@@ -10,8 +10,7 @@ that has begun is carried through, even if whoever asked for it goes away.
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Coroutine, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Coroutine, Iterable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -24,6 +23,7 @@ from gateway.model.words import Assurance, ConsentStatus
 from gateway.runtime.carry_over import carried_over
 from gateway.runtime.consent_turns import together
 from gateway.runtime.consents import KEPT, complete, record_of
+from gateway.runtime.store_thread import StoreThread
 from gateway.stores.consent import CONSENTS, SqliteConsentStore
 from gateway.stores.event import (
     ANY_RECIPIENT,
@@ -64,8 +64,7 @@ class Decisions:
         self._state = state
         self._ledger = ledger
         self._log = log
-        self._store: SqliteConsentStore | None = None
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="decisions")
+        self._asking = StoreThread("decisions", lambda: SqliteConsentStore(state / CONSENTS, busy_timeout=PATIENCE))
         self._under_way: set[asyncio.Task[Any]] = set()
         self._behind = False
 
@@ -74,7 +73,7 @@ class Decisions:
 
         A showing of the same notice, version and digest within the hour before stands for this one.
         """
-        await self._whole(self._ask(lambda store: _serve(store, notice)))
+        await self._whole(self._asking.ask(lambda store: _serve(store, notice)))
 
     async def decide(
         self,
@@ -114,23 +113,21 @@ class Decisions:
 
     async def history(self, subject: str) -> list[ConsentEvent]:
         """Every event of a person in the order in which they count."""
-        return await self._ask(lambda store: store.history(subject))
+        return await self._asking.ask(lambda store: store.history(subject))
 
     async def served(self, subject: str) -> list[ServedNotice]:
         """Every notice that was shown to a person, the oldest first."""
-        return await self._ask(lambda store: store.served(subject))
+        return await self._asking.ask(lambda store: store.served(subject))
 
     async def last_served(self, subject: str, notice: str) -> ServedNotice | None:
         """The last time that this notice was shown to the person, in whichever version."""
-        return await self._ask(lambda store: store.voucher(subject, notice, _ANY_TIME))
+        return await self._asking.ask(lambda store: store.voucher(subject, notice, _ANY_TIME))
 
     async def close(self) -> None:
         """Wait for what has begun, then close the store. To be called before the ledger is closed."""
         while self._under_way:
             await asyncio.gather(*self._under_way, return_exceptions=True)
-        if self._store is not None:
-            await self._ask(SqliteConsentStore.close)
-        self._thread.shutdown()
+        self._asking.close()
 
     async def _decide(
         self,
@@ -140,7 +137,7 @@ class Decisions:
         assurance: Assurance,
         notice: ServedNotice | None,
     ) -> list[ConsentEvent]:
-        last = await self._ask(lambda store: store.last_moment(subject))
+        last = await self._asking.ask(lambda store: store.last_moment(subject))
         # Under a clock that was set back, a withdrawal would else count as older than the consent.
         at = now_microseconds() if last is None else max(now_microseconds(), last + 1)
         shown = {}
@@ -169,7 +166,7 @@ class Decisions:
         return events
 
     async def _carry(self, visitor: str, person: str) -> list[ConsentEvent]:
-        events, served = await self._ask(lambda store: carried_over(store, visitor, person))
+        events, served = await self._asking.ask(lambda store: carried_over(store, visitor, person))
         if events:
             await self._record(events, served)
         return events
@@ -178,11 +175,11 @@ class Decisions:
         narrowing = [event for event in events if event.status.narrows]
         widening = [event for event in events if not event.status.narrows]
         if narrowing:
-            await self._ask(lambda store: store.append_all(narrowing))
+            await self._asking.ask(lambda store: store.append_all(narrowing))
         try:
             async with together(self._state, PATIENCE):
                 if widening:
-                    await self._ask(lambda store: store.prepare(widening, served))
+                    await self._asking.ask(lambda store: store.prepare(widening, served))
                 await self._commit(events, {event.id for event in widening})
         except StoreDown as problem:
             self._behind = self._behind or bool(narrowing)
@@ -194,7 +191,7 @@ class Decisions:
 
     async def _commit(self, events: Sequence[ConsentEvent], prepared: set[str]) -> None:
         """Make the records durable and settle the events; only while nobody records alone."""
-        owed = {event.id for event in await self._ask(SqliteConsentStore.owed)} | prepared
+        owed = {event.id for event in await self._asking.ask(SqliteConsentStore.owed)} | prepared
         # What narrows may have been completed by a command between its step and this one.
         mine = [event for event in events if event.id in owed]
         if self._ledger is not None and mine:
@@ -204,7 +201,7 @@ class Decisions:
             if isinstance(problem, StoreDown):
                 self._behind = True
                 raise StoreDown(problem.posture, problem.why + (KEPT if prepared else "")) from problem
-        await self._ask(lambda store: store.settle([event.id for event in mine]))
+        await self._asking.ask(lambda store: store.settle([event.id for event in mine]))
 
     async def _catch_up(self) -> None:
         """After the log came back: complete what it could not take."""
@@ -212,20 +209,12 @@ class Decisions:
             return
         self._behind = False
         try:
-            count = await self._ask(lambda store: complete(self._state, store, patience=0))
+            count = await self._asking.ask(lambda store: complete(self._state, store, patience=0))
         except StoreDown as problem:
             self._behind = True
             self._log.warning("consent events wait for their records", cause=problem)
             return
         self._log.info("consent events recorded that were owed to the ledger", count=count)
-
-    async def _ask(self, question: Callable[[SqliteConsentStore], _T]) -> _T:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, self._answer, question)
-
-    def _answer(self, question: Callable[[SqliteConsentStore], _T]) -> _T:
-        if self._store is None:
-            self._store = SqliteConsentStore(self._state / CONSENTS, busy_timeout=PATIENCE)
-        return question(self._store)
 
     async def _whole(self, work: Coroutine[Any, Any, _T]) -> _T:
         task = asyncio.get_running_loop().create_task(work)

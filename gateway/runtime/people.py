@@ -6,10 +6,10 @@ it is at work share the next transaction, so that a crowd of new people costs a 
 
 import asyncio
 from collections.abc import Callable, Collection
-from concurrent.futures import ThreadPoolExecutor
 
 from gateway.crypto.keyring import KeyRing
 from gateway.model.errors import StoreDown
+from gateway.runtime.store_thread import StoreThread
 from gateway.stores.ports import SubjectStore
 from gateway.stores.subjects import Subject
 
@@ -23,9 +23,7 @@ class People:
     def __init__(self, keys: KeyRing, store: SubjectStore, open_another: Callable[[], SubjectStore]) -> None:
         self._keys = keys
         self._store = store
-        self._open_another = open_another
-        self._other: SubjectStore | None = None
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="people")
+        self._meeting = StoreThread("people", open_another)
         self._waiting: dict[bytes, asyncio.Future[str]] = {}
         self._round: asyncio.Task[None] | None = None
         self._held: set[bytes] = set()
@@ -97,9 +95,7 @@ class People:
         return self._store.version()
 
     def close(self) -> None:
-        if self._other is not None:
-            self._thread.submit(self._other.close).result()
-        self._thread.shutdown()
+        self._meeting.close()
         self._store.close()
 
     async def _serve(self) -> None:
@@ -111,9 +107,8 @@ class People:
             self._round = None
 
     async def _answer(self, waiting: dict[bytes, asyncio.Future[str]]) -> None:
-        loop = asyncio.get_running_loop()
         try:
-            handles = await loop.run_in_executor(self._thread, self._handles, list(waiting))
+            handles = await self._meeting.ask(lambda store: store.handles(list(waiting)))
             for future, handle in zip(waiting.values(), handles, strict=True):
                 future.set_result(handle)
         except StoreDown as error:
@@ -123,8 +118,3 @@ class People:
         finally:
             for future in waiting.values():
                 future.cancel()  # where this was cut off; nobody is to wait for ever
-
-    def _handles(self, indexes: list[bytes]) -> list[str]:
-        if self._other is None:
-            self._other = self._open_another()
-        return self._other.handles(indexes)

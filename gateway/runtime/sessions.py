@@ -13,11 +13,9 @@ the rules call a request a sign-out, where an answer makes the browser drop the 
 At sign-in the decisions of this browser's visitor become the person's, and the visitor is spent.
 """
 
-import asyncio
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import Final, TypeVar
+from typing import Final
 
 from gateway.crypto.keyring import KeyRing
 from gateway.documents.session_cookie import change_of, sent_values
@@ -31,6 +29,7 @@ from gateway.runtime.decisions import Decisions
 from gateway.runtime.metrics import Metrics
 from gateway.runtime.people import People
 from gateway.runtime.settings_identity import SessionSettings
+from gateway.runtime.store_thread import StoreThread
 from gateway.stores.sessions import Link, SqliteSessionStore
 
 SHORTEST = 16
@@ -44,7 +43,6 @@ _NOBODY: Final = Identity(IdentitySource.SESSION, "", float("inf"))
 _HELD: Final = object()
 _SPENT: Final = object()
 """Where a header block keeps the indexes of its sessions, and of its visitor."""
-_T = TypeVar("_T")
 
 
 class Sessions:
@@ -74,9 +72,7 @@ class Sessions:
         self._metrics = metrics
         self._limits = limits
         self._store = store
-        self._open_another = open_another
-        self._other: SqliteSessionStore | None = None
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="sessions")
+        self._writing = StoreThread("sessions", open_another)
 
     def resolve(self, head: RequestHead, now: float) -> Identity | None:
         """Whose the request's session is now: None where it is nobody's, nobody by name where the cookie comes twice.
@@ -110,7 +106,7 @@ class Sessions:
         """The sign-in behind the request's session ends, in all workers when this returns. Raises StoreDown."""
         held = self._held(head)
         if any(self._store.find(session) is not None for session in held):
-            await self._write(lambda store: store.end(held))
+            await self._writing.ask(lambda store: store.end(held))
             self._count("signed_out")
 
     async def follow(self, exchange: Exchange, head: ResponseHead, body: bytes | None, subject: str | None) -> None:
@@ -161,11 +157,11 @@ class Sessions:
         now = int(time.time())
         link = Link(self._keys.session_index(value), subject.digest, subject.handle, now + self._seconds)
         held = self._held(head)
-        linked = await self._write(
+        linked = await self._writing.ask(
             lambda store: store.sign_in(link, now, ends=held, spends=spends, spent_until=now + SPENT_SECONDS)
         )
         if linked and not self._people.has(subject.digest):
-            await self._write(lambda store: store.forget([subject.digest]))
+            await self._writing.ask(lambda store: store.forget([subject.digest]))
         self._count("signed_in" if linked else "not_new")
 
     async def _rotate(self, exchange: Exchange, value: bytes) -> None:
@@ -177,11 +173,11 @@ class Sessions:
         if self._store.find(old) is None:
             return
         if not self._keeps_rotated or not self._is_new(exchange, value):
-            await self._write(lambda store: store.end([old]))
+            await self._writing.ask(lambda store: store.end([old]))
             self._count("signed_out" if not self._keeps_rotated else "not_new")
             return
         new, now = self._keys.session_index(value), int(time.time())
-        if await self._write(lambda store: store.rotate(old, new, now, GRACE_SECONDS)):
+        if await self._writing.ask(lambda store: store.rotate(old, new, now, GRACE_SECONDS)):
             self._count("rotated")
 
     def _is_new(self, exchange: Exchange, value: bytes) -> bool:
@@ -199,16 +195,6 @@ class Sessions:
     def _count(self, outcome: str) -> None:
         self._metrics.identities[IdentitySource.SESSION, outcome] += 1
 
-    async def _write(self, change: Callable[[SqliteSessionStore], _T]) -> _T:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, self._written, change)
-
-    def _written(self, change: Callable[[SqliteSessionStore], _T]) -> _T:
-        if self._other is None:
-            self._other = self._open_another()
-        return change(self._other)
-
     def close(self) -> None:
-        if self._other is not None:
-            self._thread.submit(self._other.close).result()
-        self._thread.shutdown()
+        self._writing.close()
         self._store.close()

@@ -95,14 +95,14 @@ class Questions:
         services = port.gateway.services
         self.asked = []
         people = services.people
-        opened = people._open_another
+        opened = people._meeting._open
 
         def opening():
             store = opened()
             store._connection.set_trace_callback(self.note)
             return store
 
-        people._open_another = opening
+        people._meeting._open = opening
         people._store._connection.set_trace_callback(self.note)
         services.consent._connection.set_trace_callback(self.note)
 

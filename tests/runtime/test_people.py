@@ -86,7 +86,7 @@ async def test_a_store_that_is_down_is_told_to_each_and_asked_again(people, tmp_
     await people.meet("bob")
     path = tmp_path / "subjects.sqlite"
     path.rename(tmp_path / "elsewhere")
-    people._other._look_again_at = 0.0
+    people._meeting.store._look_again_at = 0.0
     results = await asyncio.gather(*(people.meet(name) for name in ("a", "b", "a")), return_exceptions=True)
     assert [(type(each), each.posture) for each in results] == [(StoreDown, Posture.CONSENT_STORE_DOWN)] * 3
 
@@ -122,7 +122,7 @@ async def test_whom_the_text_does_not_name_is_nobody(people):
 async def test_nobody_waits_for_ever_for_people_that_were_closed(tmp_path):
     path = tmp_path / "subjects.sqlite"
     people = People(KEYS, SqliteSubjectStore(path, KEYS), lambda: SqliteSubjectStore(path, KEYS))
-    people._thread.shutdown()
+    people._meeting._thread.shutdown()
     with pytest.raises(asyncio.CancelledError):
         await asyncio.wait_for(people.meet(ANN), 5)
     people.close()
