@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Callable
 from typing import Final
 
-import brotli
+import brotlicffi
 import zstandard
 
 from gateway.model.errors import Unreadable
@@ -62,7 +62,7 @@ def encode_body(body: bytes, codings: tuple[str, ...]) -> bytes:
             case "deflate":
                 body = zlib.compress(body)
             case "br":
-                body = brotli.compress(body, quality=5)
+                body = brotlicffi.compress(body, quality=5)
             case "zstd":
                 body = zstandard.ZstdCompressor().compress(body)
             case _:
@@ -153,7 +153,7 @@ def _inflate(body: bytes, position: int, wbits: int, output: _Output) -> int:
 
 
 def _brotli(body: bytes, output: _Output, limits: Limits) -> None:  # noqa: ARG001 - one signature for all
-    decoder = brotli.Decompressor()
+    decoder = brotlicffi.Decompressor()
     given = body
     try:
         while not decoder.is_finished():
@@ -162,7 +162,7 @@ def _brotli(body: bytes, output: _Output, limits: Limits) -> None:  # noqa: ARG0
                 raise _broken()
             given = b""
             output.add(piece)
-    except brotli.error:
+    except brotlicffi.error:
         raise _broken() from None
 
 

@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Iterator
 from typing import Final, Protocol
 
-import brotli
+import brotlicffi
 import zstandard
 
 from gateway.documents.item_stream import BodyStream
@@ -113,7 +113,7 @@ def _inflated(decoder: "zlib._Decompress", chunk: bytes) -> Iterator[bytes]:
 
 class _Brotli:
     def __init__(self, _limits: Limits) -> None:
-        self._decoder = brotli.Decompressor()
+        self._decoder = brotlicffi.Decompressor()
         self._begun = False
 
     def feed(self, chunk: bytes) -> Iterator[bytes]:
@@ -125,7 +125,7 @@ class _Brotli:
             while content:
                 yield content
                 content = b"" if self._decoder.is_finished() else self._decoder.process(b"", output_buffer_limit=_SLICE)
-        except brotli.error:
+        except brotlicffi.error:
             raise _broken() from None
 
     def finish(self) -> None:
@@ -204,7 +204,7 @@ class _Deflating:
 
 class _BrotliEncoder:
     def __init__(self) -> None:
-        self._encoder = brotli.Compressor(quality=5)
+        self._encoder = brotlicffi.Compressor(quality=5)
 
     def encode(self, content: bytes) -> bytes:
         return bytes(self._encoder.process(content) + self._encoder.flush())

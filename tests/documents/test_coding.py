@@ -1,7 +1,7 @@
 import gzip
 import zlib
 
-import brotli
+import brotlicffi
 import pytest
 import zstandard
 from hypothesis import given, settings
@@ -47,10 +47,10 @@ def gzipped(content):
         (b"gzip", gzipped(TEXT[:100]) + gzipped(b"") + gzipped(TEXT[100:]), ("gzip",)),
         (b"deflate", zlib.compress(TEXT), ("deflate",)),
         (b"deflate", raw_deflate(TEXT), ("deflate",)),
-        (b"br", brotli.compress(TEXT), ("br",)),
+        (b"br", brotlicffi.compress(TEXT), ("br",)),
         (b"zstd", zstd(TEXT), ("zstd",)),
         (b"zstd", streamed_zstd(TEXT[:100]) + zstd(TEXT[100:]), ("zstd",)),
-        (b"br, gzip", gzipped(brotli.compress(TEXT)), ("br", "gzip")),
+        (b"br, gzip", gzipped(brotlicffi.compress(TEXT)), ("br", "gzip")),
         (b"identity,,gzip", gzipped(TEXT), ("gzip",)),
         (b"identity", TEXT, ()),
     ],
@@ -61,7 +61,7 @@ def test_decode(label, body, codings):
 
 def test_two_lines_are_one_list():
     headers = (*coded(b"br"), *coded(b"gzip"))
-    assert decode_body(headers, gzipped(brotli.compress(TEXT)), LIMITS) == (TEXT, ("br", "gzip"))
+    assert decode_body(headers, gzipped(brotlicffi.compress(TEXT)), LIMITS) == (TEXT, ("br", "gzip"))
 
 
 def test_without_a_coding_the_body_is_the_same_object():
@@ -77,7 +77,7 @@ SKIPPABLE = b"\x50\x2a\x4d\x18\x04\x00\x00\x00mail"
     [
         (b"foo", TEXT, Posture.UNKNOWN_CONTENT_CODING),
         (b"dcb", TEXT, Posture.UNKNOWN_CONTENT_CODING),
-        (b"x-br", brotli.compress(TEXT), Posture.UNKNOWN_CONTENT_CODING),
+        (b"x-br", brotlicffi.compress(TEXT), Posture.UNKNOWN_CONTENT_CODING),
         (b"gzip, gzip, gzip", TEXT, Posture.UNKNOWN_CONTENT_CODING),
         (b"gzip", TEXT, Posture.UNPARSABLE_BODY),
         (b"deflate", TEXT, Posture.UNPARSABLE_BODY),
@@ -90,8 +90,8 @@ SKIPPABLE = b"\x50\x2a\x4d\x18\x04\x00\x00\x00mail"
         (b"deflate", zlib.compress(TEXT) + b"x", Posture.UNPARSABLE_BODY),
         (b"deflate", zlib.compress(TEXT)[:-1], Posture.UNPARSABLE_BODY),
         (b"deflate", raw_deflate(TEXT) + b"x", Posture.UNPARSABLE_BODY),
-        (b"br", brotli.compress(TEXT) + b"x", Posture.UNPARSABLE_BODY),
-        (b"br", brotli.compress(TEXT)[:-1], Posture.UNPARSABLE_BODY),
+        (b"br", brotlicffi.compress(TEXT) + b"x", Posture.UNPARSABLE_BODY),
+        (b"br", brotlicffi.compress(TEXT)[:-1], Posture.UNPARSABLE_BODY),
         (b"zstd", zstd(TEXT) + b"x", Posture.UNPARSABLE_BODY),
         (b"zstd", zstd(TEXT)[:-1], Posture.UNPARSABLE_BODY),
         (b"zstd", SKIPPABLE + zstd(TEXT), Posture.UNPARSABLE_BODY),
@@ -112,7 +112,7 @@ BOMB = b"\x00" * (30 * MIB)
     [
         (b"gzip", gzipped(BOMB)),
         (b"deflate", zlib.compress(BOMB)),
-        (b"br", brotli.compress(BOMB, quality=1)),
+        (b"br", brotlicffi.compress(BOMB, quality=1)),
         (b"zstd", zstd(BOMB)),
         (b"gzip, gzip", gzipped(gzipped(BOMB))),
         (b"gzip", gzipped(b"") * 2000),

@@ -4,7 +4,7 @@ import gzip
 import json
 import zlib
 
-import brotli
+import brotlicffi
 import pytest
 import zstandard
 from data_port import REWRITTEN, data_port
@@ -90,11 +90,11 @@ CODERS = {
     b"x-gzip": (gzip.compress, gzip.decompress),
     b"GZip": (gzip.compress, gzip.decompress),
     b"deflate": (zlib.compress, zlib.decompress),
-    b"br": (brotli.compress, brotli.decompress),
+    b"br": (brotlicffi.compress, brotlicffi.decompress),
     b"zstd": (zstandard.compress, zstandard.decompress),
     b"br, gzip": (
-        lambda body: gzip.compress(brotli.compress(body)),
-        lambda body: brotli.decompress(gzip.decompress(body)),
+        lambda body: gzip.compress(brotlicffi.compress(body)),
+        lambda body: brotlicffi.decompress(gzip.decompress(body)),
     ),
     b"deflate, zstd": (
         lambda body: zstandard.compress(zlib.compress(body)),

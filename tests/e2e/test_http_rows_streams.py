@@ -7,7 +7,7 @@ import json
 import re
 from pathlib import Path
 
-import brotli
+import brotlicffi
 import pytest
 from aiohttp import http_parser
 from data_port import data_port
@@ -145,7 +145,7 @@ def annotated(content: bytes) -> bytes:
 HIDDEN = {
     "first member": (b"gzip", named(LEFT)),
     "second member": (b"gzip", gzip.compress(LEFT) + named(b"")),
-    "inner coding": (b"gzip, br", brotli.compress(named(LEFT))),
+    "inner coding": (b"gzip, br", brotlicffi.compress(named(LEFT))),
     "brotli metadata": (b"br", annotated(LEFT)),
 }
 
