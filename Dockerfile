@@ -8,7 +8,7 @@ COPY gateway gateway
 COPY rules rules
 RUN python -m pip wheel --no-deps --wheel-dir /wheels .
 RUN python -m venv /opt/gateway
-RUN /opt/gateway/bin/python -m pip install /wheels/privacy_gateway-*.whl
+RUN /opt/gateway/bin/python -m pip install "$(echo /wheels/privacy_gateway-*.whl)[egress]"
 RUN install -d -m 0700 /empty/state
 
 FROM python:3.13-slim

@@ -37,14 +37,14 @@ from gateway.engine.trial import PAPER_KEYS
 from gateway.ingress.header_block import read_fields
 from gateway.ingress.respond import content_length, field_lines, head_bytes
 from gateway.ingress.translate import REPEATABLE_LINE, RepeatedRequest, WireRequest, read_repeated
-from gateway.ingress.upstream_head import encode_fields, encode_head
-from gateway.ingress.upstream_parser import ResponseParser
-from gateway.ingress.upstream_templates import LEARN_AFTER, HeadTemplates
 from gateway.model.limits import DEFAULT_LIMITS
 from gateway.model.message import RequestHead
 from gateway.runtime.moments import Moments
 from gateway.runtime.passage import ANYTIME
 from gateway.runtime.reload import load_directory
+from gateway.upstream.head import encode_fields, encode_head
+from gateway.upstream.parser import ResponseParser
+from gateway.upstream.templates import LEARN_AFTER, HeadTemplates
 
 GROUP = 64
 _TRACED = 256

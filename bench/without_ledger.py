@@ -13,7 +13,6 @@ import uvloop
 
 from gateway.ingress.server import IngressServer
 from gateway.ingress.settings import IngressSettings
-from gateway.ingress.upstream import UpstreamPools
 from gateway.model.limits import DEFAULT_LIMITS, Limits
 from gateway.runtime import telemetry
 from gateway.runtime.decisions import Decisions
@@ -24,6 +23,7 @@ from gateway.runtime.services import Services, open_people
 from gateway.runtime.settings import Listener
 from gateway.stores.consent import SqliteConsentStore
 from gateway.stores.keyfile import load_keyring
+from gateway.upstream import UpstreamPools
 
 
 async def serve(rules: Path, state: Path, port: int, limits: Limits) -> None:

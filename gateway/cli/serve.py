@@ -16,10 +16,10 @@ import click
 import msgspec
 
 if TYPE_CHECKING:
-    from gateway.ingress.supervisor import Supervisor
     from gateway.model.errors import Diagnostic
     from gateway.policy.policy import Policy
     from gateway.runtime.settings import Listener, Settings
+    from gateway.workers.supervisor import Supervisor
 
 DEFAULT_LISTEN = "127.0.0.1:8080"
 DEFAULT_ADMIN = "127.0.0.1:9100"
@@ -116,7 +116,7 @@ def _settings(options: Options, stack: contextlib.ExitStack) -> "Settings":
 
 
 def _checked_upstream(url: str) -> str:
-    from gateway.ingress.upstream import parse_upstream
+    from gateway.upstream import parse_upstream
 
     try:
         parse_upstream(url)
@@ -146,9 +146,9 @@ async def _serve(
     temporary: bool,
 ) -> int:
     from gateway.cli.output import errors, print_diagnostics
-    from gateway.ingress.admin import Admin
-    from gateway.ingress.supervisor import Supervisor
     from gateway.runtime import telemetry
+    from gateway.workers.admin import Admin
+    from gateway.workers.supervisor import Supervisor
 
     log = telemetry.configure(settings.log_level)
     if not as_json:

@@ -16,24 +16,24 @@ from aiohttp.http import HttpVersion11
 from aiohttp.http_parser import RawRequestMessage
 
 from gateway.ingress.clients import Clients
+from gateway.ingress.delivery import Delivery
 from gateway.ingress.edited import begun, edited
 from gateway.ingress.header_block import HeaderBlock
-from gateway.ingress.hops import ForwardedMode, add_forwarding, passed_before
 from gateway.ingress.own_exchange import OwnExchange, own_answer_bytes
 from gateway.ingress.protocol import ClientConnection
-from gateway.ingress.relay import Relay
 from gateway.ingress.request_loop import ClientRequest
 from gateway.ingress.respond import field_lines, head_bytes, refusal_bytes, switching_protocols
 from gateway.ingress.settings import IngressSettings
 from gateway.ingress.translate import RepeatedRequest, WireRequest, is_repeatable, read_head, read_repeated
 from gateway.ingress.tunnel import accept_of, acceptance_fields, handshake_fields, run_tunnel
 from gateway.ingress.upload import ClientGoneError, Upload
-from gateway.ingress.upstream import UpstreamPool, UpstreamPools, UpstreamResponse
-from gateway.ingress.upstream_head import FieldBlock, encode_fields
 from gateway.model.errors import Fault, Source, StoreDown, Unreadable
 from gateway.model.message import HeaderPairs, Outgoing, Refusal, header_values
 from gateway.runtime.gateway import Gateway, Passage, Reading, Refused
 from gateway.runtime.own_pages import OwnPages
+from gateway.upstream import UpstreamPool, UpstreamPools, UpstreamResponse
+from gateway.upstream.head import FieldBlock, encode_fields
+from gateway.upstream.hops import ForwardedMode, add_forwarding, passed_before
 
 _LOG = logging.getLogger("gateway.ingress")
 _FLOWS = (Reading.FLOWING, Reading.TRIED)
@@ -95,7 +95,7 @@ class _Exchange:
     _wire: WireRequest | None = None
     _passage: Passage | None = None
     _response: UpstreamResponse | None = None
-    _relay: Relay | None = None
+    _delivery: Delivery | None = None
     _upload: Upload | None = None
     _own: OwnExchange | None = None
     _status = 0
@@ -248,7 +248,7 @@ class _Exchange:
         return fields
 
     async def _answer(self, passage: Passage, response: UpstreamResponse, wire: WireRequest) -> bool:
-        """Admit and relay the answer; whether the connection may take another request."""
+        """Admit and deliver the answer; whether the connection may take another request."""
         head = response.onward
         rest: list[bytes] = []
         body = None
@@ -263,7 +263,7 @@ class _Exchange:
         elif reading is Reading.TRIED:
             body, rest = await _read_up_to(response, passage.body_limit)
         outgoing = await passage.admit_response(head, body)
-        relay = self._relay = Relay(
+        delivery = self._delivery = Delivery(
             self._connection,
             legacy=wire.block.legacy,
             keep_alive=self._may_persist(wire) and (self._upload is None or self._upload.finished or head.status < 300),
@@ -273,8 +273,8 @@ class _Exchange:
         pieces = await begun(edited(passage.answer_editor, response.__aiter__(), rest)) if flows else None
         self._status = outgoing.status
         without_body = wire.head.method == "HEAD" or outgoing.status in _BODYLESS
-        await relay.answer(outgoing, response, rest, without_body=without_body, edited=pieces)
-        return relay.keep_alive
+        await delivery.answer(outgoing, response, rest, without_body=without_body, edited=pieces)
+        return delivery.keep_alive
 
     async def _switch(self, passage: Passage, response: UpstreamResponse, wire: WireRequest) -> bool:
         """Let the WebSocket begin (RFC 6455 section 4)."""
@@ -287,8 +287,8 @@ class _Exchange:
             outgoing = await passage.admit_response(head, None)
             self._status = 101
             headers = acceptance_fields(outgoing.headers, wire.websocket_key)
-            self._relay = Relay(self._connection, legacy=False, keep_alive=False, own=b"")
-            self._relay.begun = True
+            self._delivery = Delivery(self._connection, legacy=False, keep_alive=False, own=b"")
+            self._delivery.begun = True
             self._connection.send(switching_protocols(headers, self._forwarder.via_line))
             await run_tunnel(self._connection, tunnel, self._forwarder.limits.websocket_idle_timeout)
         finally:
@@ -332,9 +332,9 @@ class _Exchange:
 
     def refuse(self, refusal: Refusal) -> bool:
         """Answer with a refusal, or break the connection off where an answer has begun."""
-        relay = self._relay
-        if relay is not None and relay.begun:
-            self._connection.abort(reset=relay.unmarked_end)
+        delivery = self._delivery
+        if delivery is not None and delivery.begun:
+            self._connection.abort(reset=delivery.unmarked_end)
             return False
         wire = self._wire
         legacy = wire is None or wire.block.legacy

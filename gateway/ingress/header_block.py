@@ -11,13 +11,13 @@ from collections.abc import Mapping
 import msgspec
 
 from gateway.ingress.header_guard import HeaderGuard
-from gateway.ingress.hops import FORWARDING, HOP_BY_HOP, strip_request
-from gateway.ingress.upstream_head import FieldBlock
 from gateway.model.errors import Fault, Source
 from gateway.model.identity import Identity
 from gateway.model.limits import Limits
 from gateway.model.message import HeaderPairs, header_values
 from gateway.model.words import Posture
+from gateway.upstream.head import FieldBlock
+from gateway.upstream.hops import FORWARDING, HOP_BY_HOP, strip_request
 
 _SINGLE_VALUED = frozenset(
     {

@@ -18,13 +18,13 @@ from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 from aiohttp.web_protocol import _ErrInfo
 
 from gateway.ingress.header_guard import HeaderGuard
-from gateway.ingress.listeners import SNI
 from gateway.ingress.request_loop import Handler, RequestLoop
 from gateway.ingress.translate import REPEATABLE_LINE, RepeatedRequest, WireRequest
 from gateway.ingress.upload import Upload
 from gateway.model.errors import Fault, Source
 from gateway.model.identity import Identity
 from gateway.model.words import Posture
+from gateway.workers.listeners import SNI
 
 if TYPE_CHECKING:
     from aiohttp.http_websocket import WebSocketReader

@@ -11,9 +11,9 @@ from http import HTTPStatus
 
 import msgspec
 
-from gateway.ingress.field_kinds import CONTENT_LENGTH, DATE, KINDS
 from gateway.model.field_template import Fields, FilledFields, Filler, hole_number
 from gateway.model.message import HeaderPairs, Refusal
+from gateway.upstream.field_kinds import CONTENT_LENGTH, DATE, KINDS
 
 _PHRASES = {status.value: status.phrase for status in HTTPStatus}
 _STATUS_LINES = {status: f"HTTP/1.1 {status} {_PHRASES.get(status, '')}\r\n".encode() for status in range(100, 1000)}

@@ -8,12 +8,12 @@ from aiohttp.web_protocol import RequestHandler
 
 from gateway.ingress.clients import Clients
 from gateway.ingress.forward import Forwarder
-from gateway.ingress.listeners import ListenerSet
 from gateway.ingress.protocol import ClientConnection
 from gateway.ingress.settings import IngressSettings
-from gateway.ingress.upstream import UpstreamPools
 from gateway.runtime.gateway import Gateway
 from gateway.runtime.own_pages import OwnPages
+from gateway.upstream import UpstreamPools
+from gateway.workers.listeners import ListenerSet
 
 _READ_BUFFER = 64 * 1024
 """Bytes of a body that wait unread on one connection; the transport pauses at twice that."""

@@ -2,9 +2,9 @@
 
 import msgspec
 
-from gateway.ingress.hops import Forwarding
 from gateway.model.limits import DEFAULT_LIMITS, Limits
 from gateway.runtime.settings import Listener
+from gateway.upstream.hops import Forwarding
 
 
 class IngressSettings(msgspec.Struct, frozen=True, kw_only=True):

@@ -12,8 +12,8 @@ import hashlib
 from typing import TYPE_CHECKING
 
 from gateway.ingress.upload import ClientGoneError
-from gateway.ingress.upstream import Tunnel
 from gateway.model.message import HeaderPairs
+from gateway.upstream import Tunnel
 
 if TYPE_CHECKING:
     from gateway.ingress.protocol import ClientConnection

@@ -1,6 +1,8 @@
 """Settings and rules on disk, read again while the gateway runs."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeAlias
 
 from gateway.model.errors import ConfigError, Diagnostic, Severity
 from gateway.policy.policy import Policy
@@ -12,11 +14,21 @@ FIXED = ("admin", "state", "deployment", "anchors", "heads_seconds")
 """Keys of the settings that cannot change before a restart."""
 
 
+View: TypeAlias = Callable[[Settings], Settings]
+"""Makes of a whole deployment what one kind of worker needs of it; raises ConfigError where that is missing."""
+
+
+def as_written(settings: Settings) -> Settings:
+    """The view of a gateway in front of applications: all that the file says."""
+    return settings
+
+
 class Sources:
     """Where settings and rules come from; without a settings file the settings stay as they are."""
 
-    def __init__(self, settings_file: Path | None) -> None:
+    def __init__(self, settings_file: Path | None, view: View = as_written) -> None:
         self._file = settings_file
+        self._view = view
 
     def read(self, settings: Settings, policy: Policy) -> tuple[Settings, Policy, list[Diagnostic]]:
         """What is on disk now in place of the settings and policy that are in force, with its warnings.
@@ -27,6 +39,7 @@ class Sources:
         warnings: list[Diagnostic] = []
         if self._file is not None:
             found, warnings = load_settings(self._file)
+            found = self._view(found)
             self._refuse_fixed(settings, found)
             settings = found
         if settings.rules is not None:

@@ -13,8 +13,8 @@ from scripted_upstream import OK, answering
 
 from gateway.audit.ledger import Ledger
 from gateway.crypto.sign import SigningKey
-from gateway.ingress.hops import ForwardedFields, ForwardedMode, Forwarding
 from gateway.runtime.gateway import Passage
+from gateway.upstream.hops import ForwardedFields, ForwardedMode, Forwarding
 
 
 async def test_only_listed_fields_pass_both_ways():

@@ -13,12 +13,12 @@ from messages import answer_of, ask
 from scripted_upstream import answering
 from tokens import Issuer, key_server, terms
 
-from gateway.ingress.hops import Forwarding
 from gateway.model.identity import CertificatePart
 from gateway.model.words import ConsentStatus
 from gateway.runtime.settings import Tls
 from gateway.runtime.settings_identity import IdentitySettings, TrustedHeader
 from gateway.stores.event import ConsentEvent, new_event_id, now_microseconds
+from gateway.upstream.hops import Forwarding
 
 ROUTES = """
 routes:

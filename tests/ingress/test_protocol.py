@@ -6,7 +6,7 @@ import pytest
 from data_port import data_port
 from scripted_upstream import OK, answering
 
-from gateway.ingress.hops import Forwarding
+from gateway.upstream.hops import Forwarding
 
 GET = b"GET /%d HTTP/1.1\r\nHost: a\r\n\r\n"
 POST = b"POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n"

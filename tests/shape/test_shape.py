@@ -27,7 +27,7 @@ def test_broad_handlers_stand_only_where_they_refuse():
     assert broad == {
         "gateway/ingress/forward.py",  # the adapter's guard: refuses
         "gateway/ingress/request_loop.py",  # beyond the guard: closes the connection and raises again
-        "gateway/ingress/upstream_pool.py",  # gives the connection's slot back and raises again
+        "gateway/upstream/pool.py",  # gives the connection's slot back and raises again
         "gateway/stores/sqlite.py",  # closes or rolls back and raises again
     }
 

@@ -17,7 +17,6 @@ from scripted_upstream import OK, Script, ScriptedUpstream, answering, scripted
 from gateway.crypto.keyring import KeyRing
 from gateway.ingress.server import IngressServer
 from gateway.ingress.settings import IngressSettings
-from gateway.ingress.upstream import UpstreamPools
 from gateway.model.limits import Limits
 from gateway.policy.compile import load_policy
 from gateway.runtime.cookie_memory import CookieMemory
@@ -31,6 +30,7 @@ from gateway.runtime.settings_identity import IdentitySettings
 from gateway.stores.consent import SqliteConsentStore
 from gateway.stores.cookies import COOKIES
 from gateway.stores.sessions import SqliteSessionStore
+from gateway.upstream import UpstreamPools
 
 ROUTES = """
 routes:

@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import TypeAlias
 
-from gateway.ingress.upstream import UpstreamPool, parse_upstream
 from gateway.model.limits import Limits
+from gateway.upstream import UpstreamPool, parse_upstream
 
 Script: TypeAlias = "Callable[[ScriptedUpstream, asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]"
 
