@@ -1,7 +1,7 @@
 """Reads `as:` and `otherwise:`: a word, or a mapping of one word to its settings."""
 
 from gateway.model.action import Action, Blank, Block, Drop, Generalisation, Generalise, Hash, Keep, Mask, Pseudonym
-from gateway.policy import schema
+from gateway.policy import forms, route_shapes
 from gateway.policy.reader import Reader
 from gateway.policy.report import closest
 from gateway.policy.source import Mapping, Node, Scalar
@@ -29,7 +29,7 @@ def _read_word(reader: Reader, word: Scalar) -> Action | None:
     if word.text in _WORDS:
         return _WORDS[word.text]
     if word.text == "generalise":
-        hint = "write {generalise: …} with one of: " + ", ".join(schema.GENERALISATIONS)
+        hint = "write {generalise: …} with one of: " + ", ".join(forms.GENERALISATIONS)
         reader.report.add("PG108", word, "'generalise' needs to know how", hint)
     else:
         _unknown(reader, word)
@@ -37,11 +37,11 @@ def _read_word(reader: Reader, word: Scalar) -> Action | None:
 
 
 def _unknown(reader: Reader, word: Scalar) -> None:
-    if word.text in schema.LATER_WORDS:
+    if word.text in forms.LATER_WORDS:
         hint = "use 'pseudonym' or 'drop'"
         reader.report.add("PG111", word, f"the action '{word.text}' is not supported in this version", hint)
     else:
-        words = tuple(dict.fromkeys((*schema.SIMPLE_ACTIONS, *schema.SETTING_ACTIONS)))
+        words = tuple(dict.fromkeys((*forms.SIMPLE_ACTIONS, *forms.SETTING_ACTIONS)))
         reader.report.add("PG107", word, f"'{word.text}' is not a known action", closest(word.text, words))
 
 
@@ -64,7 +64,7 @@ def _read_settings(reader: Reader, node: Mapping) -> Action | None:
 
 
 def _read_mask(reader: Reader, node: Node) -> Mask | None:
-    keys = reader.keys(node, schema.MASK)
+    keys = reader.keys(node, route_shapes.MASK)
     if not isinstance(node, Mapping):
         return None
     first = reader.whole(keys["keep_first"], "'keep_first'") if "keep_first" in keys else 0

@@ -12,7 +12,7 @@ from gateway.model.address import parse_address
 from gateway.model.cookie import CookieLimits, covers_name
 from gateway.model.facts import Facts
 from gateway.model.words import Direction, Mode, Reason
-from gateway.policy import schema
+from gateway.policy import forms, route_shapes
 from gateway.policy.actions import read_action
 from gateway.policy.decide import Verdict, receives, standing, verdict
 from gateway.policy.declarations import Declarations, Mention, place_of, read_class
@@ -43,11 +43,11 @@ def read_cookies(reader: Reader, node: Node, into: Declarations) -> None:
     """The file key `cookies:`. Each name or pattern is listed once in all files."""
     hint = "the name of a cookie, or its beginning with '*' behind it, such as '_ga_*'"
     for key, value in reader.entries(node, "'cookies'") or ():
-        if reader.matching(key, schema.COOKIE_NAME, "the name of a cookie", hint) is None:
+        if reader.matching(key, forms.COOKIE_NAME, "the name of a cookie", hint) is None:
             continue
         if not into.claim(reader, "cookie", key.text, key):
             continue
-        keys = reader.keys(value, schema.COOKIE)
+        keys = reader.keys(value, route_shapes.COOKIE)
         named = reader.scalar(keys["is"], "'is'") if "is" in keys else None
         data_class = read_class(reader, named) if named else None
         purpose = reader.scalar(keys["for"], "'for'") if "for" in keys else None
@@ -76,14 +76,14 @@ def _read_limits(reader: Reader, keys: Mapping[str, Node]) -> CookieLimits | Non
         max_age=_read_lifetime(reader, keys["max_age"]) if "max_age" in keys else None,
         secure=_read_set(reader, keys, "secure"),
         http_only=_read_set(reader, keys, "http_only"),
-        same_site=(reader.word(keys["same_site"], schema.SAME_SITE, "same_site") if "same_site" in keys else "") or "",
+        same_site=(reader.word(keys["same_site"], forms.SAME_SITE, "same_site") if "same_site" in keys else "") or "",
     )
     return limits if limits != CookieLimits() else None
 
 
 def _read_lifetime(reader: Reader, node: Node) -> int | None:
     hint = "a number with s, min, h or d, such as '90d'"
-    text = reader.matching(node, schema.LIFETIME, "a lifetime", hint)
+    text = reader.matching(node, forms.LIFETIME, "a lifetime", hint)
     found = _LIFETIME.fullmatch(text) if text else None
     return int(found[1]) * _SECONDS[found[2]] if found else None
 

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from gateway.model.words import Basis, ConsentScope, Posture, Role
-from gateway.policy import schema
+from gateway.policy import forms, schema
 from gateway.policy.pattern import PatternError, parse_host
 from gateway.policy.policy import Contract, FieldRule, Notice, Place, Purpose, Recipient, Signals
 from gateway.policy.read_texts import read_text
@@ -69,7 +69,7 @@ def read_controller(reader: Reader, node: Node, into: Declarations) -> None:
 
 
 def read_purposes(reader: Reader, node: Node, into: Declarations) -> None:
-    form = (schema.PURPOSE_NAME, "lower-case words joined by '.', such as 'ads.email'")
+    form = (forms.PURPOSE_NAME, "lower-case words joined by '.', such as 'ads.email'")
     for key, value in _named(reader, node, "purpose", form, into):
         keys = reader.keys(value, schema.PURPOSE)
         basis = _read(keys, "basis", lambda found: reader.word(found, Basis, "basis"))
@@ -95,12 +95,12 @@ def read_purposes(reader: Reader, node: Node, into: Declarations) -> None:
 
 
 def _read_tcf(reader: Reader, node: Node) -> tuple[int, ...]:
-    found = [reader.whole(each, "a purpose of the TCF", schema.TCF_PURPOSES) for each in reader.scalars(node, "'tcf'")]
+    found = [reader.whole(each, "a purpose of the TCF", forms.TCF_PURPOSES) for each in reader.scalars(node, "'tcf'")]
     return tuple(dict.fromkeys(number for number in found if number is not None))
 
 
 def read_recipients(reader: Reader, node: Node, into: Declarations) -> None:
-    form = (schema.NAME, "letters, digits, '.', '_' and '-', at most 64")
+    form = (forms.NAME, "letters, digits, '.', '_' and '-', at most 64")
     for key, value in _named(reader, node, "recipient", form, into):
         keys = reader.keys(value, schema.RECIPIENT)
         contact = _read(keys, "contact", lambda found: reader.text(found, "'contact'"))
@@ -114,7 +114,7 @@ def read_recipients(reader: Reader, node: Node, into: Declarations) -> None:
             may_receive=_read(keys, "may_receive", lambda found: _read_may_receive(reader, found, into)),
             title=_read(keys, "title", lambda found: read_text(reader, found, "'title'")) or NO_TEXT,
             contact=contact or "",
-            tcf_vendor=_read(keys, "tcf_vendor", lambda found: reader.whole(found, "'tcf_vendor'", schema.TCF_VENDORS)),
+            tcf_vendor=_read(keys, "tcf_vendor", lambda found: reader.whole(found, "'tcf_vendor'", forms.TCF_VENDORS)),
             embedded_for=_read(keys, "embedded_for", lambda found: _read_embedded_for(reader, found, into)) or (),
         )
         if "tcf_vendor" in keys:
@@ -134,7 +134,7 @@ def read_postures(reader: Reader, node: Node) -> Iterator[tuple[Scalar, Posture,
         chosen = reader.scalar(value, f"'{key.text}'")
         if posture is None or chosen is None:
             continue
-        allowed = schema.POSTURE_CHOICES[posture]
+        allowed = forms.POSTURE_CHOICES[posture]
         if chosen.text in allowed:
             yield key, posture, chosen.text
         else:
@@ -187,7 +187,7 @@ def _named(
 
 def _read_upstream(reader: Reader, node: Node) -> str | None:
     hint = "scheme, host and perhaps a port, such as 'http://127.0.0.1:8000'; the path is that of the request"
-    url = reader.matching(node, schema.UPSTREAM, "an upstream", hint)
+    url = reader.matching(node, forms.UPSTREAM, "an upstream", hint)
     if url is None:
         return None
     try:
@@ -224,7 +224,7 @@ def _read_contract(reader: Reader, node: Node) -> Contract | None:
 def read_date(reader: Reader, node: Node) -> str | None:
     """A day of the calendar as its ISO date."""
     hint = "a day that exists, written YYYY-MM-DD"
-    text = reader.matching(node, schema.DATE, "a date", hint)
+    text = reader.matching(node, forms.DATE, "a date", hint)
     if text is None:
         return None
     try:

@@ -7,8 +7,8 @@ from `compile_policy`, which alone decides.
 from collections.abc import Mapping
 from typing import Any
 
-from gateway.policy import schema
-from gateway.policy.schema import Shape
+from gateway.policy import forms, route_shapes, schema
+from gateway.policy.shape import Shape
 from gateway.policy.taxonomy import CLASSES, SHORT_CLASSES
 
 _ADDRESS = r"^(\$|(header|cookie|query|path|form|part):.)"
@@ -43,7 +43,7 @@ def rule_schema() -> dict[str, Any]:
             "text": _text(),
             "postures": _postures(),
             "size": {
-                "anyOf": [{"type": "integer", "minimum": 1}, {"type": "string", "pattern": schema.SIZE}],
+                "anyOf": [{"type": "integer", "minimum": 1}, {"type": "string", "pattern": forms.SIZE}],
                 "description": "Bytes, or a number with KiB, MiB or GiB.",
             },
         },
@@ -60,7 +60,7 @@ def _object(shape: Shape) -> dict[str, Any]:
     required = [key.name for key in usable if key.required]
     if required:
         found["required"] = required
-    if shape is schema.SECTION:
+    if shape is route_shapes.SECTION:
         found["properties"]["fields"]["propertyNames"] = {"$ref": "#/$defs/address"}
     return found
 
@@ -78,7 +78,7 @@ def _text() -> dict[str, Any]:
     one = {"type": "string", "minLength": 1}
     several = {
         "type": "object",
-        "patternProperties": {schema.LANGUAGE: one},
+        "patternProperties": {forms.LANGUAGE: one},
         "additionalProperties": False,
         "minProperties": 1,
     }
@@ -86,17 +86,17 @@ def _text() -> dict[str, Any]:
 
 
 def _postures() -> dict[str, Any]:
-    choices = {str(posture): {"enum": list(words)} for posture, words in schema.POSTURE_CHOICES.items()}
+    choices = {str(posture): {"enum": list(words)} for posture, words in forms.POSTURE_CHOICES.items()}
     return {"type": "object", "properties": choices, "additionalProperties": False}
 
 
 def _action() -> dict[str, Any]:
     settings = {
-        "mask": _object(schema.MASK),
-        "generalise": {"enum": [str(word) for word in schema.GENERALISATIONS]},
+        "mask": _object(route_shapes.MASK),
+        "generalise": {"enum": [str(word) for word in forms.GENERALISATIONS]},
     }
     one_setting = [
         {"type": "object", "properties": {name: value}, "required": [name], "additionalProperties": False}
         for name, value in settings.items()
     ]
-    return {"anyOf": [{"enum": list(schema.SIMPLE_ACTIONS)}, *one_setting]}
+    return {"anyOf": [{"enum": list(forms.SIMPLE_ACTIONS)}, *one_setting]}

@@ -4,7 +4,7 @@ import re
 
 import msgspec
 
-from gateway.policy import schema
+from gateway.policy import route_shapes
 from gateway.policy.declarations import place_of, read_hosts
 from gateway.policy.pattern import PathPattern, PatternError, parse_path
 from gateway.policy.policy import Place
@@ -29,7 +29,7 @@ class Match(msgspec.Struct, frozen=True):
 def read_match(reader: Reader, node: Node) -> Match | None:
     """The patterns of a route; None, with a diagnostic, where the path pattern cannot be read."""
     findings = len(reader.report.diagnostics)
-    keys = reader.keys(node, schema.MATCH)
+    keys = reader.keys(node, route_shapes.MATCH)
     hosts = read_hosts(reader, keys["host"]) if "host" in keys else ()
     methods = _read_methods(reader, keys["method"]) if "method" in keys else frozenset()
     whole = len(reader.report.diagnostics) == findings

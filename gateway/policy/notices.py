@@ -1,6 +1,6 @@
 """Reads what people are told before they decide."""
 
-from gateway.policy import schema
+from gateway.policy import forms, schema
 from gateway.policy.declarations import Declarations
 from gateway.policy.policy import Notice
 from gateway.policy.read_texts import read_period, read_text
@@ -16,7 +16,7 @@ def read_notice(reader: Reader, node: Node, into: Declarations) -> None:
     if not into.claim(reader, "key", "notice", node):
         return
     keys = reader.keys(node, schema.NOTICE)
-    version = reader.matching(keys["version"], schema.NAME, "a version", _FORM) if "version" in keys else None
+    version = reader.matching(keys["version"], forms.NAME, "a version", _FORM) if "version" in keys else None
     into.notice = Notice(
         version or "",
         read_text(reader, keys["text"], "'text'") if "text" in keys else NO_TEXT,

@@ -13,7 +13,7 @@ from gateway.model.action import Drop, Keep
 from gateway.model.address import Address
 from gateway.model.address import Place as Where
 from gateway.model.words import Direction, PageMode, UnknownHosts
-from gateway.policy import schema
+from gateway.policy import forms, route_shapes
 from gateway.policy.declarations import Declarations, place_of
 from gateway.policy.policy import REFERRER_POLICIES, FieldRule, PageRules, Section
 from gateway.policy.read_texts import read_text
@@ -36,7 +36,7 @@ def read_pages(reader: Reader, node: Node, direction: Direction) -> PageRules | 
     if direction is Direction.REQUEST:
         reader.report.add("PG206", node, "a request is no page", "write 'pages:' under 'response:'")
         return None
-    keys = reader.keys(node, schema.PAGES)
+    keys = reader.keys(node, route_shapes.PAGES)
     rules = PageRules(place_of(node))
     found: dict[str, object] = {}
     for name, value in keys.items():
@@ -52,7 +52,7 @@ def read_pages(reader: Reader, node: Node, direction: Direction) -> PageRules | 
             case "permissions_policy":
                 found[name] = tuple(_features(reader, value))
             case "client_hints":
-                found[name] = reader.word(value, schema.CLIENT_HINTS, "choice") == "keep"
+                found[name] = reader.word(value, forms.CLIENT_HINTS, "choice") == "keep"
             case _:
                 found[name] = reader.flag(value, f"'{name}'")
     return msgspec.structs.replace(rules, **{name: value for name, value in found.items() if value is not None})
@@ -61,7 +61,7 @@ def read_pages(reader: Reader, node: Node, direction: Direction) -> PageRules | 
 def _features(reader: Reader, node: Node) -> Iterator[str]:
     for item in reader.items(node, "'permissions_policy'"):
         name = reader.scalar(item, "a feature")
-        if name and re.fullmatch(schema.FEATURE, name.text):
+        if name and re.fullmatch(forms.FEATURE, name.text):
             yield name.text
         elif name:
             hint = "small letters, digits and '-', such as 'browsing-topics'"

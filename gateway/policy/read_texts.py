@@ -2,7 +2,7 @@
 
 import re
 
-from gateway.policy import schema
+from gateway.policy import forms
 from gateway.policy.reader import Reader
 from gateway.policy.source import Mapping, Node, Scalar
 from gateway.policy.texts import NO_TEXT, Period, Text
@@ -20,7 +20,7 @@ def read_text(reader: Reader, node: Node, noun: str) -> Text:
         return NO_TEXT
     found: list[tuple[str, str]] = []
     for key, value in node.entries:
-        language = reader.matching(key, schema.LANGUAGE, "a language", "a tag such as 'en', 'de' or 'zh'")
+        language = reader.matching(key, forms.LANGUAGE, "a language", "a tag such as 'en', 'de' or 'zh'")
         text = reader.text(value, f"{noun} in one language")
         if language is not None and text is not None:
             found.append((language, text))
@@ -32,8 +32,8 @@ def read_text(reader: Reader, node: Node, noun: str) -> Text:
 def read_period(reader: Reader, node: Node) -> Period | None:
     """A length of time, at most a hundred years."""
     hint = "a duration of ISO 8601 in years, months, weeks and days, such as 'P6M' or 'P1Y'"
-    written = reader.matching(node, schema.PERIOD, "a length of time", hint)
-    match = re.match(schema.PERIOD, written) if written is not None else None
+    written = reader.matching(node, forms.PERIOD, "a length of time", hint)
+    match = re.match(forms.PERIOD, written) if written is not None else None
     if match is None:
         return None
     years, months, weeks, days = (int(part[:-1]) if part else 0 for part in match.groups())

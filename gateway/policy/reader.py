@@ -7,7 +7,7 @@ from collections.abc import Sequence as SequenceType
 from typing import TypeVar
 
 from gateway.policy.report import Report, closest
-from gateway.policy.schema import Shape
+from gateway.policy.shape import Shape
 from gateway.policy.source import Mapping, Node, Refused, Scalar, Sequence
 
 Word = TypeVar("Word", bound=str)

@@ -7,7 +7,7 @@ import msgspec
 
 from gateway.model.address import Address
 from gateway.model.words import Direction, Mode, Posture, Rest
-from gateway.policy import schema
+from gateway.policy import forms, route_shapes
 from gateway.policy.declarations import Declarations, Mention, place_of, read_postures
 from gateway.policy.each import read_each
 from gateway.policy.matches import Match, read_match
@@ -75,7 +75,7 @@ class DraftRoute(msgspec.Struct, frozen=True, kw_only=True):
 
 def read_route(reader: Reader, node: Node, known: Declarations) -> DraftRoute | None:
     """One route; None only where the node is no mapping at all."""
-    keys = reader.keys(node, schema.ROUTE)
+    keys = reader.keys(node, route_shapes.ROUTE)
     if not isinstance(node, MappingNode):
         return None
     mode = reader.word(keys["mode"], Mode, "mode") if "mode" in keys else Mode.ENFORCE
@@ -103,7 +103,7 @@ def _read_name(reader: Reader, keys: Mapping[str, Node], known: Declarations) ->
     if "name" not in keys:
         return ""
     hint = "letters, digits, '.', '_' and '-', at most 64"
-    name = reader.matching(keys["name"], schema.NAME, "the name of a route", hint)
+    name = reader.matching(keys["name"], forms.NAME, "the name of a route", hint)
     if name:
         known.claim(reader, "route", name, keys["name"])
     return name or ""
@@ -128,12 +128,12 @@ def _mention(reader: Reader, keys: Mapping[str, Node], name: str, mentioned: lis
 
 def _read_subject(reader: Reader, node: Node) -> DraftSubject | None:
     if isinstance(node, Scalar) and not node.is_null:
-        if node.text in schema.SUBJECT_WORDS:
+        if node.text in forms.SUBJECT_WORDS:
             return DraftSubject(None, place_of(node))
         hint = "write 'subject: identity', or 'subject: {field: ADDRESS}'"
         reader.report.add("PG107", node, f"'{node.text}' is not a known subject", hint)
         return None
-    keys = reader.keys(node, schema.SUBJECT)
+    keys = reader.keys(node, route_shapes.SUBJECT)
     if "each" in keys:
         each = read_each(reader, keys)
         return DraftSubject(None, place_of(keys["each"]), each) if each else None
@@ -149,8 +149,8 @@ def _read_options(reader: Reader, keys: Mapping[str, Node]) -> DraftOptions:
     if "postures" in keys:
         postures = {posture: choice for _, posture, choice in read_postures(reader, keys["postures"])}
     words = reader.scalars(keys["stream"], "'stream'") if "stream" in keys else []
-    stream = [reader.choice(word, schema.STREAMS, "stream") for word in words]
-    record = reader.word(keys["record"], schema.RECORDS, "record") if "record" in keys else None
+    stream = [reader.choice(word, forms.STREAMS, "stream") for word in words]
+    record = reader.word(keys["record"], forms.RECORDS, "record") if "record" in keys else None
     limit = _read_size(reader, keys["body_limit"]) if "body_limit" in keys else None
     items = next((place_of(word) for word in words if word.text == "items"), None)
     return DraftOptions(postures, frozenset(word for word in stream if word), items, record == "always", limit)
@@ -158,6 +158,6 @@ def _read_options(reader: Reader, keys: Mapping[str, Node]) -> DraftOptions:
 
 def _read_size(reader: Reader, node: Node) -> int | None:
     hint = "bytes, or a number with KiB, MiB or GiB, such as '2MiB'"
-    text = reader.matching(node, schema.SIZE, "a size", hint)
+    text = reader.matching(node, forms.SIZE, "a size", hint)
     size = _SIZE.fullmatch(text) if text else None
     return int(size[1]) * _UNITS[size[2]] if size else None

@@ -9,7 +9,7 @@ from gateway.model.action import Action, Blank, Block, Drop, Keep, action_name
 from gateway.model.address import Address, AddressError, parse_address
 from gateway.model.address import Place as Where
 from gateway.model.words import Direction, Part, Rest
-from gateway.policy import schema
+from gateway.policy import route_shapes
 from gateway.policy.actions import read_action
 from gateway.policy.declarations import Declarations, Mention, place_of, read_class
 from gateway.policy.pages import read_pages
@@ -72,7 +72,7 @@ def whole_rest(rest: Rest) -> Mapping[Part, Rest]:
 
 def read_section(reader: Reader, node: Node, direction: Direction, known: Declarations) -> DraftSection:
     """One direction of a route, as far as it can be read."""
-    keys = reader.keys(node, schema.SECTION)
+    keys = reader.keys(node, route_shapes.SECTION)
     fields: list[DraftField] = []
     if "fields" in keys:
         for key, value in reader.entries(keys["fields"], "'fields'") or ():
@@ -100,7 +100,7 @@ def _read_field(
     address = read_address(reader, key)
     if address is not None and not _exists(reader, key, address, direction):
         address = None
-    keys = reader.keys(value, schema.FIELD)
+    keys = reader.keys(value, route_shapes.FIELD)
     named = reader.scalar(keys["is"], "'is'") if "is" in keys else None
     data_class = read_class(reader, named) if named else None
     purpose = reader.scalar(keys["for"], "'for'") if "for" in keys else None
@@ -150,7 +150,7 @@ def _read_rest(reader: Reader, node: Node, direction: Direction) -> Mapping[Part
     if isinstance(node, Scalar):
         word = reader.word(node, Rest, "rest")
         return whole_rest(word) if word else rest
-    for name, value in reader.keys(node, schema.REST).items():
+    for name, value in reader.keys(node, route_shapes.REST).items():
         if direction is Direction.RESPONSE and name in _REQUEST_PARTS:
             reader.report.add("PG215", value, f"a response has no {name}", "leave it out")
             continue

@@ -6,7 +6,7 @@ import msgspec
 
 from gateway.model.address import Descend, Every
 from gateway.model.address import Place as Where
-from gateway.policy import schema
+from gateway.policy import route_shapes
 from gateway.policy.declarations import place_of
 from gateway.policy.policy import Place, SignsIn
 from gateway.policy.reader import Reader
@@ -40,7 +40,7 @@ def read_session(reader: Reader, keys: Mapping[str, Node]) -> DraftSession:
 
 
 def _read_signs_in(reader: Reader, node: Node) -> SignsIn | None:
-    keys = reader.keys(node, schema.SIGNS_IN)
+    keys = reader.keys(node, route_shapes.SIGNS_IN)
     statuses: set[int] = set()
     for scalar in reader.scalars(keys["status"], "'status'") if "status" in keys else ():
         if scalar.plain and scalar.text.isdecimal() and int(scalar.text) in _SUCCESSES:

@@ -1,10 +1,10 @@
 """Reads which signals of browsers count, and how."""
 
-from gateway.policy import schema
+from gateway.policy import forms, schema
 from gateway.policy.declarations import Declarations, read_date
 from gateway.policy.policy import Carriers, Signals
 from gateway.policy.reader import Reader
-from gateway.policy.schema import Shape
+from gateway.policy.shape import Shape
 from gateway.policy.source import Node
 
 
@@ -13,7 +13,7 @@ def read_signals(reader: Reader, node: Node, into: Declarations) -> None:
     if not into.claim(reader, "key", "signals", node):
         return
     keys = reader.keys(node, schema.SIGNALS)
-    dnt = reader.word(keys["dnt"], schema.DNT_WORDS, "meaning of DNT") if "dnt" in keys else None
+    dnt = reader.word(keys["dnt"], forms.DNT_WORDS, "meaning of DNT") if "dnt" in keys else None
     into.signals = Signals(
         gpc_updated=_gpc_updated(reader, keys["gpc"]) if "gpc" in keys else None,
         dnt=dnt == "objection",
@@ -35,5 +35,5 @@ def _carriers(reader: Reader, node: Node, shape: Shape) -> Carriers:
     return Carriers(
         cookie=reader.text(keys["cookie"], "'cookie'") if "cookie" in keys else None,
         query=reader.text(keys["query"], "'query'") if "query" in keys else None,
-        vendor=reader.whole(keys["vendor"], "'vendor'", schema.TCF_VENDORS) if "vendor" in keys else None,
+        vendor=reader.whole(keys["vendor"], "'vendor'", forms.TCF_VENDORS) if "vendor" in keys else None,
     )

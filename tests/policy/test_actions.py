@@ -1,7 +1,7 @@
 import pytest
 
 from gateway.model.action import Blank, Block, Drop, Generalisation, Generalise, Hash, Keep, Mask, Pseudonym
-from gateway.policy import schema
+from gateway.policy import forms
 from gateway.policy.actions import read_action
 from gateway.policy.reader import Reader
 from gateway.policy.report import Report
@@ -35,7 +35,7 @@ def test_an_action_is_a_word_or_a_word_with_settings(text, action):
 
 
 def test_every_word_of_the_schema_can_be_read():
-    assert all(read(word)[0] is not None for word in schema.SIMPLE_ACTIONS)
+    assert all(read(word)[0] is not None for word in forms.SIMPLE_ACTIONS)
 
 
 @pytest.mark.parametrize(
@@ -55,8 +55,8 @@ def test_every_word_of_the_schema_can_be_read():
         ("{mask: 4}", "PG104"),
         ("[keep]", "PG104"),
         ("~", "PG104"),
-        *((word, "PG111") for word in schema.LATER_WORDS),
-        *((f"{{{word}: {{}}}}", "PG111") for word in schema.LATER_WORDS),
+        *((word, "PG111") for word in forms.LATER_WORDS),
+        *((f"{{{word}: {{}}}}", "PG111") for word in forms.LATER_WORDS),
         ("{shred: {}}", "PG107"),
     ],
 )

@@ -8,7 +8,7 @@ import yaml
 
 from gateway.model.action import Generalisation
 from gateway.model.address import Place
-from gateway.policy import schema
+from gateway.policy import forms, schema
 from gateway.policy.compile import compile_policy
 
 TEXT = (Path(__file__).parents[2] / "rules" / "README.md").read_text()
@@ -58,16 +58,16 @@ def test_every_posture_is_listed_with_its_choices():
     rows = re.findall(r"^\| `([a-z_]+)` \| ((?:`[a-z]+`(?:, )?)+) \|$", TEXT, re.MULTILINE)
 
     assert {name: tuple(re.findall(r"`([a-z]+)`", choices)) for name, choices in rows} == {
-        str(posture): choices for posture, choices in schema.POSTURE_CHOICES.items()
+        str(posture): choices for posture, choices in forms.POSTURE_CHOICES.items()
     }
 
 
 @pytest.mark.parametrize(
     "word",
     [
-        *schema.SIMPLE_ACTIONS,
-        *schema.LATER_WORDS,
-        *schema.STREAMS,
+        *forms.SIMPLE_ACTIONS,
+        *forms.LATER_WORDS,
+        *forms.STREAMS,
         *Generalisation,
         *(f"{place}:name" for place in Place if place not in (Place.BODY, Place.HEADER, Place.HTML)),
         "header:Name",

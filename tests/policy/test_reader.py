@@ -3,6 +3,7 @@ import pytest
 from gateway.policy import schema
 from gateway.policy.reader import Reader
 from gateway.policy.report import Report
+from gateway.policy.shape import Shape
 from gateway.policy.source import read_source
 
 
@@ -47,7 +48,7 @@ def test_one_value_stands_for_a_list_of_one(text, values):
 
 def test_unknown_missing_and_later_keys_are_all_noted():
     reader, node = node_of("{feild: x, detect: y}")
-    shape = schema.Shape("either", "either", (*schema.SUBJECT.keys, *schema.SECTION.keys))
+    shape = Shape("either", "either", (*schema.SUBJECT.keys, *schema.SECTION.keys))
 
     assert reader.keys(node, shape) == {}
     assert sorted((d.code, d.column) for d in reader.report.diagnostics) == [("PG105", 7), ("PG106", 6), ("PG111", 17)]

@@ -6,7 +6,7 @@ import string
 import pytest
 
 from gateway.model.words import Basis, Reason, Role
-from gateway.policy.schema import SIMPLE_ACTIONS
+from gateway.policy.forms import SIMPLE_ACTIONS
 from gateway.policy.taxonomy import CLASSES
 from gateway.portal.access_texts import LANGUAGES, TEXTS, class_words, say, word
 from gateway.portal.disclosures import SUBJECT, WITHHELD_ACTIONS
