@@ -61,7 +61,8 @@ def command(
     response = read_response(response_file) if response_file is not None else capture.response
     policy, _ = load_directory(rules)
     given = GivenFacts(time.time(), subject, tuple(_consent(text) for text in consents), _identity(identity))
-    trial = try_exchange(Engine(policy, PAPER_KEYS, DEFAULT_LIMITS), capture.head, capture.body, given, response)
+    engine = Engine(policy, PAPER_KEYS, DEFAULT_LIMITS, outgoing=True)
+    trial = try_exchange(engine, capture.head, capture.body, given, response)
     if as_json:
         print_json(explanation(trial, capture, response))
     else:

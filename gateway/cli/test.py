@@ -36,7 +36,7 @@ def command(rules: Path, only: str, coverage: bool, threshold: int, as_json: boo
     if not cases:
         hint = f"no case's name holds '{only}'" if only else "no case found: write NAME.cases.yaml beside the rules"
         fail(hint, as_json=as_json, exit_code=COULD_NOT_RUN)
-    engine = Engine(policy, PAPER_KEYS, DEFAULT_LIMITS)
+    engine = Engine(policy, PAPER_KEYS, DEFAULT_LIMITS, outgoing=True)
     outcomes = [judge(engine, case, now=time.time()) for case in cases]
     missing = uncovered(policy, outcomes)
     total = len(all_rules(policy))

@@ -20,16 +20,24 @@ from gateway.policy.router import RouteMatch
 _OVERRIDES = (b"x-http-method-override", b"x-http-method", b"x-method-override")
 """Fields by which many frameworks let a request change its method."""
 
+_NO_ROUTE = "no rule covers this address"
+
 
 class Engine:
     """Immutable apart from its memo of plans; a new policy is a new engine."""
 
-    def __init__(self, policy: Policy, keys: KeyRing, limits: Limits, portal: str = "") -> None:
-        """`portal` is the path of the person's pages, empty where there are none."""
+    def __init__(
+        self, policy: Policy, keys: KeyRing, limits: Limits, portal: str = "", *, outgoing: bool = False
+    ) -> None:
+        """`portal` is the path of the person's pages, empty where there are none.
+
+        `outgoing` takes calls that go out, too: without it, a route to a recipient without an upstream is none.
+        """
         self.policy = policy
         self.limits = limits
         self.portal = portal
         self.signals = SignalReader(policy)
+        self._outgoing = outgoing
         self._keys = keys
         self._suffix = suffix_of(policy.digest)
         self._treated: dict[Hashable, tuple[Plans, Plans]] = {}
@@ -46,7 +54,7 @@ class Engine:
         mark = target.find(b"?")
         match = self.policy.router.find(head.method, head.host, target if mark < 0 else target[:mark])
         if match is None:
-            raise Fault(Posture.UNKNOWN_ROUTE, Source.CLIENT, "no rule covers this address")
+            raise Fault(Posture.UNKNOWN_ROUTE, Source.CLIENT, _NO_ROUTE)
         self._refuse_other_method(head, match)
         way = match.way
         if not isinstance(way, Way) or way.engine is not self:
@@ -68,7 +76,13 @@ class Engine:
                 raise Unreadable(Posture.AMBIGUOUS_FRAMING, "a header field names another method than the request")
 
     def _way(self, route: Route) -> Way:
-        """Made when the first message of the route comes; alike routes share their plans."""
+        """Made when the first message of the route comes; alike routes share their plans.
+
+        Raises:
+            Fault: `unknown_route`, where the route is for calls that go out, and this engine takes none.
+        """
+        if not self._outgoing and self.policy.recipients[route.to].upstream is None:
+            raise Fault(Posture.UNKNOWN_ROUTE, Source.CLIENT, _NO_ROUTE)
         key = treatment_key(route)
         plans = self._treated.get(key)
         if plans is None:

@@ -193,6 +193,7 @@ class Plans:
             self.policy.digest,
             self.route,
             direction=self.direction,
+            sender=None if self.direction is Direction.REQUEST else self.policy.recipients[self.route.to],
             recipient=self.recipient,
             verdicts=verdicts,
             rest=tuple(rest.items()),

@@ -54,7 +54,7 @@ def encode(value: object) -> bytes:
 
 
 class RecordTemplate:
-    """The fixed text of all records that one plan can give."""
+    """The fixed text of all records that one plan can give; `sender` is known of answers, None of requests."""
 
     def __init__(
         self,
@@ -62,6 +62,7 @@ class RecordTemplate:
         route: Route,
         *,
         direction: Direction,
+        sender: Recipient | None,
         recipient: Recipient,
         verdicts: tuple[Verdict, ...],
         rest: Sequence[tuple[Part, Rest]],
@@ -69,8 +70,7 @@ class RecordTemplate:
         self._verdicts = verdicts
         self._rest = dict(rest)
         self._direction = direction
-        collects = direction is Direction.REQUEST and recipient.role is Role.CONTROLLER
-        self.kind = Kind.COLLECT if collects else Kind.DISCLOSE
+        self.kind = _kind(sender, recipient)
         self._memo: dict[tuple[tuple[int, ...], tuple[int, int, int, int]], Counts] = {}
         fixed = _after(digest, route.mode, recipient.name)
         self._after = {kind: fixed % (b'"%b"' % kind.encode()) for kind in (self.kind, Kind.REFUSE)}
@@ -129,6 +129,12 @@ class RecordTemplate:
             if count:
                 met.append(_unlisted(part, self._rest[part], count))
         return b'"direction":"%b","fields":%b,' % (self._direction.encode(), encode(met))
+
+
+def _kind(sender: Recipient | None, recipient: Recipient) -> Kind:
+    """What reaches the controller's own service from elsewhere is collected: requests, and answers of partners."""
+    own = sender is not None and sender.role is Role.CONTROLLER
+    return Kind.COLLECT if recipient.role is Role.CONTROLLER and not own else Kind.DISCLOSE
 
 
 def _after(digest: str, mode: Mode, recipient: str) -> bytes:

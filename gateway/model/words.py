@@ -135,6 +135,29 @@ class UnknownHosts(StrEnum):
     REPORT = "report"
 
 
+class UnknownDestinations(StrEnum):
+    """What becomes of a call that goes out to a host of no recipient; `observe` forwards it as it is, on record."""
+
+    REFUSE = "refuse"
+    OBSERVE = "observe"
+
+
+class Safeguard(StrEnum):
+    """What lets personal data leave the controller's jurisdiction (GDPR Art. 45 to 49, PIPL Art. 38)."""
+
+    ADEQUACY = "adequacy"
+    STANDARD_CLAUSES = "standard_clauses"
+    AUTHORISED_CLAUSES = "authorised_clauses"
+    BINDING_RULES = "binding_rules"
+    CODE_OF_CONDUCT = "code_of_conduct"
+    CERTIFICATION = "certification"
+    PUBLIC_INSTRUMENT = "public_instrument"
+    ASSESSMENT = "assessment"
+    TREATY = "treaty"
+    EXPLICIT_CONSENT = "explicit_consent"
+    DEROGATION = "derogation"
+
+
 class ConsentScope(StrEnum):
     """Whose consent counts for a purpose: one for any recipient too, or only one for the very recipient."""
 

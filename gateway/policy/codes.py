@@ -34,7 +34,7 @@ _ERRORS = {
     "PG113": "the file is nested too deeply",
     "PG201": "a purpose that no file declares",
     "PG202": "a recipient that no file declares",
-    "PG203": "a route leads to a recipient that has no upstream",
+    "PG203": "a route leads to a recipient that has neither an upstream nor hosts",
     "PG204": "not a class of the data taxonomy",
     "PG205": "not an address",
     "PG206": "this kind of address does not exist in this direction",
@@ -55,6 +55,8 @@ _ERRORS = {
     "PG234": "a field selects the list of `each` as a whole or by index",
     "PG235": "no field of the items of `each` is listed",
     "PG236": "items that flow cannot be looked up together, as `each` needs it",
+    "PG240": "a host that two recipients claim",
+    "PG241": "no call that goes out can reach the route by its host",
     "PG301": "a purpose needs consent, but the route does not say who the subject is",
     "PG302": "a body address on a route whose messages have no body",
     "PG303": "two fields of one section have the same address",
@@ -86,6 +88,8 @@ _WARNINGS = {
     "PG441": "no file says where TC strings are read, so what is said about them never counts",
     "PG430": "a sign-in that failed may look like one that did not",
     "PG451": "what pages embed of a recipient is never seen as such",
+    "PG460": "a recipient in another jurisdiction without a safeguard",
+    "PG461": "calls go out to a recipient without a contract",
     "PG431": "a field outside of the items of `each` needs consent, which nobody there can have given",
 }
 

@@ -17,13 +17,14 @@ from gateway.policy.declarations import (
     read_controller,
     read_default_postures,
     read_purposes,
-    read_recipients,
 )
+from gateway.policy.destinations import read_egress
 from gateway.policy.link import check_references, route_of
 from gateway.policy.lint import lint
 from gateway.policy.notices import read_notice
 from gateway.policy.policy import Place, Policy
 from gateway.policy.reader import Reader
+from gateway.policy.recipients import read_recipients
 from gateway.policy.report import Report
 from gateway.policy.router import Router
 from gateway.policy.routes import DraftRoute, read_route
@@ -62,6 +63,7 @@ def compile_policy(files: Mapping[str, str], *, today: str) -> tuple[Policy | No
         signals=known.signals,
         notice=known.notice,
         cookies=tuple(known.cookies),
+        egress=known.egress,
     )
     return policy, report.sorted()
 
@@ -119,6 +121,7 @@ _DECLARATIONS = {
     "cookies": read_cookies,
     "signals": read_signals,
     "notice": read_notice,
+    "egress": read_egress,
 }
 """What reads each key of a file beside its routes, in the order in which what is wrong is told."""
 

@@ -30,11 +30,12 @@ def check_references(drafts: Iterable[DraftRoute], known: Declarations, report: 
             hint = closest(mention.name, list(known.recipients)) or "declare it under 'recipients:'"
             report.add("PG202", mention.at, f"no file declares the recipient '{mention.name}'", hint)
     for mention in known.targets_mentioned:
-        # An upstream that is written but cannot be read has a place and its own diagnostic.
+        # An upstream or a host that is written but cannot be read has a place and its own diagnostic.
         known_target = mention.name in known.recipients or mention.name == CALLER
-        if known_target and ("upstream", mention.name) not in known.places:
-            hint = f"give the recipient '{mention.name}' an 'upstream:'"
-            report.add("PG203", mention.at, f"the recipient '{mention.name}' has no upstream to send requests to", hint)
+        if known_target and not {("upstream", mention.name), ("hosts", mention.name)} & known.places.keys():
+            message = f"the recipient '{mention.name}' has neither an upstream nor hosts to send requests to"
+            hint = "give it an 'upstream:' for requests that come in, or 'hosts:' for calls that go out"
+            report.add("PG203", mention.at, message, hint)
 
 
 def fields_of(draft: DraftRoute) -> Iterator[DraftField]:
@@ -48,7 +49,7 @@ def route_of(draft: DraftRoute, known: Declarations, number: int) -> Route:
     assert draft.to is not None
     return Route(
         name=draft.name,
-        hosts=draft.match.hosts,
+        hosts=tuple(draft.match.hosts),
         methods=draft.match.methods,
         path=draft.match.pattern.text,
         to=draft.to.name,

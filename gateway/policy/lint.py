@@ -7,11 +7,13 @@ from gateway.model.words import Basis, Direction, Role
 from gateway.policy.declarations import Declarations
 from gateway.policy.each import lint_each
 from gateway.policy.lint_cookies import lint_cookies
+from gateway.policy.lint_destinations import lint_destinations
 from gateway.policy.lint_fields import lint_fields
 from gateway.policy.lint_items import lint_items
 from gateway.policy.lint_pages import lint_pages
 from gateway.policy.lint_routes import lint_routes
 from gateway.policy.lint_signals import lint_signals
+from gateway.policy.lint_transfers import lint_transfers
 from gateway.policy.policy import CALLER, Place, Purpose
 from gateway.policy.report import Report
 from gateway.policy.routes import DraftRoute
@@ -39,8 +41,10 @@ def lint(drafts: Sequence[DraftRoute], known: Declarations, today: date, report:
     lint_cookies(drafts, known, report)
     lint_pages(drafts, known, report)
     lint_routes(drafts, report)
+    lint_destinations(drafts, known, report)
     _lint_bases(known, report)
     lint_signals(known, report)
+    lint_transfers(known, report)
     _lint_contracts(known, today, report)
     if not report.broken:
         _lint_unused(drafts, known, report)

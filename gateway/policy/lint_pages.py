@@ -14,7 +14,6 @@ def lint_pages(drafts: Sequence[DraftRoute], known: Declarations, report: Report
     with_pages = [draft for draft in drafts if draft.response.pages is not None]
     for draft in with_pages:
         _lint_route(draft, known, report)
-    owners: dict[str, str] = {}
     for recipient in known.recipients.values():
         if not recipient.embedded_for:
             continue
@@ -22,11 +21,6 @@ def lint_pages(drafts: Sequence[DraftRoute], known: Declarations, report: Report
         if not recipient.hosts:
             message = f"'{recipient.name}' has no hosts by which pages could be seen to embed it"
             report.add("PG450", place, message, "add 'hosts: [NAME]' to the recipient")
-        for host in recipient.hosts:
-            other = owners.setdefault(host, recipient.name)
-            if other != recipient.name:
-                message = f"'{host}' is a host of '{other}' too, which counts in pages"
-                report.add("PG451", place, message, "give each recipient hosts of its own")
         if not with_pages:
             message = f"no route has 'pages:', so that nothing of '{recipient.name}' is seen in any"
             report.add("PG451", place, message, "write 'response: {pages: {}}' on the routes that answer with pages")

@@ -1,6 +1,7 @@
 """Reads `match:`: which requests a route is for."""
 
 import re
+from collections.abc import Mapping
 
 import msgspec
 
@@ -13,12 +14,14 @@ from gateway.policy.source import Node
 
 
 class Match(msgspec.Struct, frozen=True):
-    """Patterns as read. `path_at` is where the path pattern stands, `path_offset` is 1 inside quotes.
+    """Patterns as read. `hosts` say where each stands; the path pattern does at `path_at`.
+
+    `path_offset` is 1 inside quotes.
 
     `whole` is False where a host or a method could not be read, so that the match says too much.
     """
 
-    hosts: tuple[str, ...]
+    hosts: Mapping[str, Place]
     methods: frozenset[str]
     pattern: PathPattern
     path_at: Place
@@ -30,7 +33,7 @@ def read_match(reader: Reader, node: Node) -> Match | None:
     """The patterns of a route; None, with a diagnostic, where the path pattern cannot be read."""
     findings = len(reader.report.diagnostics)
     keys = reader.keys(node, route_shapes.MATCH)
-    hosts = read_hosts(reader, keys["host"]) if "host" in keys else ()
+    hosts = read_hosts(reader, keys["host"]) if "host" in keys else {}
     methods = _read_methods(reader, keys["method"]) if "method" in keys else frozenset()
     whole = len(reader.report.diagnostics) == findings
     path = reader.scalar(keys["path"], "'path'") if "path" in keys else None

@@ -23,6 +23,8 @@ from gateway.model.words import (
     Posture,
     Rest,
     Role,
+    Safeguard,
+    UnknownDestinations,
     UnknownHosts,
 )
 from gateway.policy.texts import NO_TEXT, Period, Text
@@ -117,7 +119,10 @@ class Contract(msgspec.Struct, frozen=True):
 
 
 class Recipient(msgspec.Struct, frozen=True):
-    """`may_receive` maps a class to the purposes it may come for; None means that nothing is limited.
+    """`upstream` is what requests that come in are forwarded to, `hosts` are where calls that go out reach it.
+
+    `safeguard` is what lets data go to its country. `may_receive` maps a class to the purposes it may come for;
+    None means that nothing is limited.
 
     `embedded_for` are the purposes for which pages embed something of its hosts.
     """
@@ -133,6 +138,13 @@ class Recipient(msgspec.Struct, frozen=True):
     title: Text = NO_TEXT
     contact: str = ""
     tcf_vendor: int | None = None
+    safeguard: Safeguard | None = None
+
+
+class Egress(msgspec.Struct, frozen=True):
+    """What holds for all calls that go out."""
+
+    unknown: UnknownDestinations = UnknownDestinations.REFUSE
 
 
 class FieldRule(msgspec.Struct, frozen=True):
@@ -262,6 +274,7 @@ class Policy(msgspec.Struct, frozen=True):
     signals: Signals = Signals()
     notice: Notice | None = None
     cookies: tuple[FieldRule, ...] = ()
+    egress: Egress = Egress()
 
 
 DEFAULT_POSTURES: Mapping[Posture, str] = MappingProxyType(dict.fromkeys(Posture, "block"))

@@ -11,7 +11,12 @@ ROUTE = Shape(
     (
         Key("name", form(forms.NAME), "Name in records and metrics; used once.", required=True),
         Key("match", ref("match"), "Which requests the route is for.", required=True),
-        Key("to", TEXT, "The recipient of the requests; it needs an upstream.", required=True),
+        Key(
+            "to",
+            TEXT,
+            "The recipient of requests; it needs an `upstream`, or `hosts` for calls that go out.",
+            required=True,
+        ),
         Key("caller", TEXT, "The recipient of the responses (default: `caller`, which need not be declared)."),
         Key(
             "subject",

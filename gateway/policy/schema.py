@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from gateway.model.words import Basis, ConsentScope, Role
+from gateway.model.words import Basis, ConsentScope, Role, Safeguard, UnknownDestinations
 from gateway.policy import forms
 from gateway.policy.route_shapes import (
     COOKIE,
@@ -35,6 +35,7 @@ FILE = Shape(
         Key("cookies", named(forms.COOKIE_NAME, "cookie"), "Cookies of all routes, by name or `NAME*`."),
         Key("signals", ref("signals"), "Which signals of browsers count, and how; in one file only."),
         Key("notice", ref("notice"), "What people are told before they decide; in one file only."),
+        Key("egress", ref("egress"), "What holds for calls that go out; in one file only."),
     ),
 )
 CONTROLLER = Shape(
@@ -106,6 +107,17 @@ NOTICE = Shape(
         Key("text", ref("text"), "What stands above the choices, the essence in the first paragraph."),
     ),
 )
+EGRESS = Shape(
+    "egress",
+    "'egress'",
+    (
+        Key(
+            "unknown",
+            words(UnknownDestinations),
+            "Calls to hosts of no recipient: `refuse` (default), or `observe`: forwarded as they are, and on record.",
+        ),
+    ),
+)
 PURPOSE = Shape(
     "purpose",
     "a purpose",
@@ -127,9 +139,14 @@ RECIPIENT = Shape(
     "a recipient",
     (
         Key("role", words(Role), "What the recipient is to the controller.", required=True),
-        Key("upstream", form(forms.UPSTREAM), "URL of its service: scheme, host, port."),
-        Key("hosts", some(TEXT), "Hosts under which the recipient is reached."),
+        Key("upstream", form(forms.UPSTREAM), "URL of its service, for requests that come in: scheme, host, port."),
+        Key("hosts", some(TEXT), "Hosts under which it is reached, by calls that go out and by pages."),
         Key("country", form("^[A-Z]{2}$"), "Country of the recipient, ISO 3166 (two letters)."),
+        Key(
+            "safeguard",
+            words(Safeguard),
+            "What lets data leave for its country (GDPR Art. 45 to 49, PIPL Art. 38).",
+        ),
         Key("contract", ref("contract"), "The agreement on which data goes to the recipient."),
         Key(
             "embedded_for",
@@ -162,6 +179,7 @@ SHAPES = (
     TCF,
     GPP,
     NOTICE,
+    EGRESS,
     PURPOSE,
     RECIPIENT,
     CONTRACT,

@@ -26,11 +26,15 @@ RECORDED_CODES = frozenset(str(posture) for posture in Posture)
 class Gateway:
     """One worker's gateway: an engine that can be swapped, and the stores it works with."""
 
-    def __init__(self, policy: Policy, services: Services, portal: str = "") -> None:
-        """`portal` is the path of the person's pages, empty where there are none."""
+    def __init__(self, policy: Policy, services: Services, portal: str = "", *, outgoing: bool = False) -> None:
+        """`portal` is the path of the person's pages, empty where there are none.
+
+        `outgoing` takes calls that go out, as `Engine` does.
+        """
         self.services = services
         self.portal = portal
-        self.engine = Engine(policy, services.keys, services.limits, portal)
+        self._outgoing = outgoing
+        self.engine = self._engine(policy)
         self.cookies = listed_cookies(policy)
         self.moments = Moments()
         self.sightings = Sightings() if has_no_rules(policy) else None
@@ -40,9 +44,13 @@ class Gateway:
     def policy(self) -> Policy:
         return self.engine.policy
 
+    def _engine(self, policy: Policy) -> Engine:
+        services = self.services
+        return Engine(policy, services.keys, services.limits, self.portal, outgoing=self._outgoing)
+
     def swap(self, policy: Policy) -> None:
         """Requests that arrive from now on meet this policy; those under way finish under theirs."""
-        self.engine = Engine(policy, self.services.keys, self.services.limits, self.portal)
+        self.engine = self._engine(policy)
         self.cookies = listed_cookies(policy)
 
     def receive(self, head: RequestHead) -> Passage:

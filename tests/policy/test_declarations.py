@@ -1,8 +1,9 @@
 import pytest
 
-from gateway.policy.declarations import Declarations, read_postures, read_purposes, read_recipients
+from gateway.policy.declarations import Declarations, read_postures, read_purposes
 from gateway.policy.forms import POSTURE_CHOICES
 from gateway.policy.reader import Reader
+from gateway.policy.recipients import read_recipients
 from gateway.policy.report import Report
 from gateway.policy.source import read_source
 

@@ -1,3 +1,5 @@
+import pytest
+
 from gateway.policy.compile import compile_policy
 
 TEXT = """\
@@ -32,9 +34,26 @@ def test_a_caller_need_not_have_an_upstream_nor_be_declared():
     assert told("caller: mailer", "caller: caller") == [("PG405", 6, "")]
 
 
-def test_requests_need_an_upstream():
-    assert told("to: shop", "to: mailer")[-1] == ("PG203", 10, "give the recipient 'mailer' an 'upstream:'")
+def test_requests_need_an_upstream_and_calls_that_go_out_need_hosts():
+    hint = "give it an 'upstream:' for requests that come in, or 'hosts:' for calls that go out"
+    assert told("to: shop", "to: mailer")[-1] == ("PG203", 10, hint)
     assert told("to: shop", "to: caller")[-1][0] == "PG203"
+
+
+@pytest.mark.parametrize("reached", ["hosts: api.example", "hosts: [api.example, a.example]", "upstream: 'http://a'"])
+def test_a_recipient_is_reached_by_an_upstream_or_by_hosts(reached):
+    text = TEXT.replace("{role: partner}", f"{{role: partner, contract: {{ref: A}}, {reached}}}")
+    text = text.replace("match: {path", "match: {host: api.example, path").replace("to: shop", "to: mailer")
+    _, diagnostics = compile_policy({"a.yaml": text.replace("caller: mailer", "caller: shop")}, today="2026-11-23")
+
+    assert [found.code for found in diagnostics] == []
+
+
+def test_a_host_that_cannot_be_read_is_told_once():
+    changed = TEXT.replace("to: shop", "to: mailer").replace("{role: partner}", "{role: partner, hosts: '/x'}")
+    _, diagnostics = compile_policy({"a.yaml": changed}, today="2026-11-23")
+
+    assert [found.code for found in diagnostics] == ["PG405", "PG461", "PG211"]
 
 
 def test_an_upstream_that_cannot_be_read_is_told_once():

@@ -25,7 +25,7 @@ def test_hosts_and_methods_are_one_or_many(text, hosts, methods, path):
     match, found = read(text)
 
     assert found == []
-    assert (match.hosts, match.methods, match.pattern.text, match.whole) == (hosts, methods, path, True)
+    assert (tuple(match.hosts), match.methods, match.pattern.text, match.whole) == (hosts, methods, path, True)
 
 
 @pytest.mark.parametrize("text", ["{host: a b, path: /}", "{method: get, path: /}", "{hots: a, path: /}"])

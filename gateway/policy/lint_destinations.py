@@ -1,0 +1,91 @@
+"""Lint of where calls that go out lead: hosts that two recipients claim, and routes that no call can reach."""
+
+from collections.abc import Mapping, Sequence
+
+from gateway.model.words import Role
+from gateway.policy.declarations import Declarations
+from gateway.policy.hosts import HostTable
+from gateway.policy.matches import Match
+from gateway.policy.policy import Place, Recipient
+from gateway.policy.report import Report
+from gateway.policy.routes import DraftRoute
+
+_NEVER_A_LABEL = "?"
+_UNDER_CONTRACT = (Role.PARTNER, Role.AFFILIATE)
+"""Roles that a contract is asked of where calls go out; a processor needs one in any case."""
+
+
+def lint_destinations(drafts: Sequence[DraftRoute], known: Declarations, report: Report) -> None:
+    """Note hosts that do not say whose they are, and routes for calls that go out which none can reach."""
+    owners = _lint_hosts(known, report)
+    warned: set[str] = set()
+    for draft in drafts:
+        recipient = known.recipients.get(draft.to.name) if draft.to else None
+        if recipient is None or not _only_goes_out(recipient, known):
+            continue
+        _lint_contract(recipient, known, warned, report)
+        if draft.match is not None and draft.match.whole and recipient.hosts:
+            _lint_reach(draft, draft.match, recipient, owners, report)
+
+
+def _only_goes_out(recipient: Recipient, known: Declarations) -> bool:
+    """Whether routes to it are for calls that go out alone; an upstream that cannot be read is one nevertheless."""
+    return ("hosts", recipient.name) in known.places and ("upstream", recipient.name) not in known.places
+
+
+def _lint_hosts(known: Declarations, report: Report) -> HostTable[str]:
+    first: dict[str, Recipient] = {}
+    for recipient in known.recipients.values():
+        for host in recipient.hosts:
+            other = first.setdefault(host, recipient)
+            if other is not recipient and not _may_share(other, recipient):
+                at, there = _place(known, recipient, host), _place(known, other, host)
+                message = f"'{host}' is a host of '{other.name}' too ({there.file}, line {there.line})"
+                report.add("PG240", at, message, "give each recipient hosts of its own")
+    return HostTable((host, recipient.name) for host, recipient in first.items())
+
+
+def _may_share(one: Recipient, other: Recipient) -> bool:
+    """The controller's own services may stand behind one host, if pages embed none of them as somebody else's."""
+    both = (one, other)
+    return all(each.role is Role.CONTROLLER and not each.embedded_for for each in both)
+
+
+def _place(known: Declarations, recipient: Recipient, host: str) -> Place:
+    return known.places[f"host of {recipient.name}", host]
+
+
+def _lint_contract(recipient: Recipient, known: Declarations, warned: set[str], report: Report) -> None:
+    missing = recipient.contract is None and ("contract", recipient.name) not in known.places
+    if missing and recipient.role in _UNDER_CONTRACT and recipient.name not in warned:
+        warned.add(recipient.name)
+        message = f"calls go out to the {recipient.role} '{recipient.name}', and no contract says on what terms"
+        report.add("PG461", known.places["recipient", recipient.name], message, "add 'contract: {ref: …, expires: …}'")
+
+
+def _lint_reach(draft: DraftRoute, match: Match, recipient: Recipient, owners: HostTable[str], report: Report) -> None:
+    hosts = ", ".join(recipient.hosts)
+    if not match.hosts:
+        message = f"calls go out to '{recipient.name}' alone, and the route '{draft.name}' takes requests to any host"
+        hint = f"add 'host: {recipient.hosts[0]}' to 'match:'" if len(recipient.hosts) == 1 else f"name hosts: {hosts}"
+        report.add("PG241", draft.place, message, hint)
+    for host, place in _unreached(match.hosts, recipient, owners).items():
+        message = f"no host of '{recipient.name}' is matched by '{host}', so that no call takes the route by it"
+        report.add("PG241", place, message, f"its hosts are: {hosts}")
+
+
+def _unreached(hosts: Mapping[str, Place], recipient: Recipient, owners: HostTable[str]) -> dict[str, Place]:
+    """The host patterns of a route under which no call to the recipient is made."""
+    of_recipient = [_example(host) for host in recipient.hosts]
+    found: dict[str, Place] = {}
+    for host, place in hosts.items():
+        matched = HostTable([(host, True)])
+        called = [each for each in (_example(host), *of_recipient) if matched.find(each)]
+        if not any(owners.find(each) == recipient.name for each in called):
+            found[host] = place
+    return found
+
+
+def _example(pattern: str) -> str:
+    """A host that the pattern matches; no rule names it unless the pattern is a name."""
+    return pattern.replace("*", _NEVER_A_LABEL)
