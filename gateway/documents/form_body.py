@@ -5,6 +5,7 @@ read there is not what the rules saw.
 """
 
 import re
+from collections.abc import Iterator
 
 from gateway.documents.edit import Edited, PartEdit
 from gateway.documents.media import Media
@@ -37,6 +38,10 @@ class FormDocument:
             Unreadable: UNDECODABLE_CHARSET, or UNPARSABLE_BODY where `;` hides the name.
         """
         return self._pairs.read(address.name) if address.place in FORM_PLACES else []
+
+    def all(self) -> Iterator[tuple[str, str]]:
+        """Every pair (see Pairs.all)."""
+        return self._pairs.all()
 
     def edit(self, edit: PartEdit) -> Edited:
         """Carry out the edit on every pair (see Pairs.edit)."""

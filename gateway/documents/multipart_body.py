@@ -1,5 +1,7 @@
 """Multipart forms held whole: `part:NAME` (or `form:NAME`) addresses every part of that name."""
 
+from collections.abc import Iterator
+
 from gateway.documents.edit import Edited, PartEdit
 from gateway.documents.form_body import FORM_PLACES
 from gateway.documents.media import Media
@@ -54,6 +56,19 @@ class MultipartDocument:
             return [content.decode("utf-8") for content in found]
         except UnicodeDecodeError:
             raise Unreadable(Posture.UNDECODABLE_CHARSET, "a part that a rule reads is not UTF-8") from None
+
+    def all(self, most: int) -> Iterator[tuple[str, str]]:
+        """Every part's name with its file's name, if it has one, and with its first `most` bytes. For looking only."""
+        name = ""
+        held = b""
+        for event in self._events:
+            if isinstance(event, PartHead):
+                name, held = event.name, b""
+                yield name, event.file_name_text() or ""
+            elif event is Mark.PART_END:
+                yield name, held.decode("utf-8", "replace")
+            elif isinstance(event, bytes) and len(held) < most:
+                held += event[: most - len(held)]
 
     def edit(self, edit: PartEdit) -> Edited:
         """Carry out the edit on every part (see multipart_stream).

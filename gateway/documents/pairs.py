@@ -56,6 +56,13 @@ class Pairs:
             if known == name
         ]
 
+    def all(self) -> Iterator[tuple[str, str]]:
+        """Every pair, decoded, in order; what is not in the charset as U+FFFD. For looking only."""
+        for segment, name in zip(self._segments, self._names, strict=True):
+            if name is not None:
+                value = segment.partition(b"=")[2].replace(b"+", b" ")
+                yield name, unquote_to_bytes(value).decode(self._charset, "replace")
+
     def edit(self, edit: PartEdit, places: frozenset[Place]) -> Edited:
         """Carry out the edits whose address is in `places`.
 

@@ -19,6 +19,10 @@ class TextDocument:
         self._text = text
         self._charset = charset
 
+    @property
+    def text(self) -> str:
+        return self._text
+
     def read(self, address: Address) -> list[str]:
         """The whole text for `$`; nothing for any other address."""
         return [self._text] if self._body and _is_whole(address) else []

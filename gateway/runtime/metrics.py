@@ -11,7 +11,7 @@ The supervisor merges the snapshots of all workers and renders the sum.
 
 from array import array
 from bisect import bisect_left
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from typing import Self, cast
 
@@ -68,6 +68,8 @@ class Snapshot(msgspec.Struct, frozen=True):
     cookie_deletions: int = 0
     cookie_memory_failures: int = 0
     embedded: tuple[tuple[str, bool, int], ...] = ()
+    unknown_destinations: dict[str, int] = {}
+    destination_map_failures: int = 0
 
 
 class RouteCounts(array):  # type: ignore[type-arg]  # it takes no argument at run time
@@ -129,6 +131,9 @@ class Metrics:
         """Requests with a consent string that could not be read, by its kind."""
         self.cookie_deletions = 0
         self.cookie_memory_failures = 0
+        self.unknown_destinations: defaultdict[str, int] = defaultdict(int)
+        """Messages of applications to hosts of no recipient, by what became of them: `observed` or `refused`."""
+        self.destination_map_failures = 0
         self._refusals: defaultdict[str, int] = defaultdict(int)
         self._routes: defaultdict[str, RouteCounts] = defaultdict(RouteCounts)
 
@@ -161,6 +166,8 @@ class Metrics:
             cookie_deletions=self.cookie_deletions,
             cookie_memory_failures=self.cookie_memory_failures,
             embedded=self.embedded.rows(),
+            unknown_destinations=dict(self.unknown_destinations),
+            destination_map_failures=self.destination_map_failures,
         )
 
     def _messages(self) -> Iterator[tuple[str, str, bool, int]]:
@@ -176,20 +183,15 @@ def _no_latency() -> Latency:
 def merge(snapshots: Iterable[Snapshot]) -> Snapshot:
     """The sum of several workers' counts."""
     messages: defaultdict[tuple[str, str, bool], int] = defaultdict(int)
-    refusals: defaultdict[str, int] = defaultdict(int)
     exchanges: defaultdict[tuple[str, int], int] = defaultdict(int)
     latency: defaultdict[str, Latency] = defaultdict(_no_latency)
     sightings: defaultdict[tuple[str, str, str, str], int] = defaultdict(int)
     identities: defaultdict[tuple[str, str], int] = defaultdict(int)
-    key_fetches: defaultdict[str, int] = defaultdict(int)
-    unreadable_signals: defaultdict[str, int] = defaultdict(int)
-    in_flight = cookie_deletions = cookie_memory_failures = 0
+    in_flight = cookie_deletions = cookie_memory_failures = destination_map_failures = 0
     snapshots = list(snapshots)
     for snapshot in snapshots:
         for route, direction, recorded, count in snapshot.messages:
             messages[route, direction, recorded] += count
-        for code, count in snapshot.refusals.items():
-            refusals[code] += count
         for route, status, count in snapshot.exchanges:
             exchanges[route, status] += count
         for route, each in snapshot.latency.items():
@@ -199,28 +201,34 @@ def merge(snapshots: Iterable[Snapshot]) -> Snapshot:
         in_flight += snapshot.in_flight
         cookie_deletions += snapshot.cookie_deletions
         cookie_memory_failures += snapshot.cookie_memory_failures
+        destination_map_failures += snapshot.destination_map_failures
         for method, path, direction, address, count in snapshot.sightings:
             sightings[method, path, direction, address] += count
         for source, outcome, count in snapshot.identities:
             identities[source, outcome] += count
-        for outcome, count in snapshot.key_fetches.items():
-            key_fetches[outcome] += count
-        for kind, count in snapshot.unreadable_signals.items():
-            unreadable_signals[kind] += count
     return Snapshot(
         messages=tuple((*key, count) for key, count in messages.items()),
-        refusals=dict(refusals),
+        refusals=_sums(each.refusals for each in snapshots),
         exchanges=tuple((*key, count) for key, count in exchanges.items()),
         latency=dict(latency),
         in_flight=in_flight,
         sightings=tuple((*sighting, count) for sighting, count in sorted(sightings.items())),
         identities=tuple((*key, count) for key, count in identities.items()),
-        key_fetches=dict(key_fetches),
-        unreadable_signals=dict(unreadable_signals),
+        key_fetches=_sums(each.key_fetches for each in snapshots),
+        unreadable_signals=_sums(each.unreadable_signals for each in snapshots),
         cookie_deletions=cookie_deletions,
         cookie_memory_failures=cookie_memory_failures,
         embedded=merged(each.embedded for each in snapshots),
+        unknown_destinations=_sums(each.unknown_destinations for each in snapshots),
+        destination_map_failures=destination_map_failures,
     )
+
+
+def _sums(counts: Iterable[dict[str, int]]) -> dict[str, int]:
+    total: Counter[str] = Counter()
+    for each in counts:
+        total.update(each)
+    return dict(total)
 
 
 def ended(snapshot: Snapshot) -> Snapshot:
@@ -291,6 +299,19 @@ def _families(snapshot: Snapshot) -> Iterator[Metric]:
     for host, held, count in snapshot.embedded:
         embedded.add_metric([host, "held" if held else "passed"], count)
     yield embedded
+    unknown = CounterMetricFamily(
+        PREFIX + "unknown_destinations",
+        "Messages of applications to hosts of no recipient, by what became of them",
+        labels=["outcome"],
+    )
+    for outcome, count in sorted(snapshot.unknown_destinations.items()):
+        unknown.add_metric([outcome], count)
+    yield unknown
+    yield CounterMetricFamily(
+        PREFIX + "destination_map_failures",
+        "Failures to write the map of destinations",
+        value=snapshot.destination_map_failures,
+    )
     yield GaugeMetricFamily(PREFIX + "in_flight", "Exchanges under way", value=snapshot.in_flight)
 
 

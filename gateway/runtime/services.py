@@ -16,6 +16,7 @@ from gateway.policy.policy import Policy
 from gateway.runtime.consents import complete
 from gateway.runtime.cookie_memory import CookieMemory
 from gateway.runtime.decisions import Decisions
+from gateway.runtime.destination_map import DestinationMap
 from gateway.runtime.erasure import open_subjects
 from gateway.runtime.identities import Identities, Tokens
 from gateway.runtime.key_source import open_keys
@@ -29,6 +30,7 @@ from gateway.runtime.settings_ledger import LedgerSettings
 from gateway.runtime.visitors import Visitors
 from gateway.stores.consent import CONSENTS, SqliteConsentStore
 from gateway.stores.cookies import COOKIES
+from gateway.stores.destinations import DESTINATIONS
 from gateway.stores.keyfile import load_keyring
 from gateway.stores.ports import ConsentStore
 from gateway.stores.sessions import SESSIONS, SqliteSessionStore
@@ -58,6 +60,7 @@ class Services:
         receipts: bool = False,
         identities: Identities | None = None,
         cookies: CookieMemory | None = None,
+        destinations: DestinationMap | None = None,
     ) -> None:
         self.keys = keys
         self.people = people
@@ -70,6 +73,7 @@ class Services:
         self.receipts = receipts
         self.identities = identities
         self.cookies = cookies or CookieMemory(None, metrics, log)
+        self.destinations = destinations or DestinationMap(None, metrics, log)
         self._moments = Moments()
         self._counted: dict[str, int] = {}
 
@@ -139,6 +143,7 @@ class Services:
             receipts=ledger.receipts,
             identities=identities,
             cookies=CookieMemory(state / COOKIES, metrics, log),
+            destinations=DestinationMap(state / DESTINATIONS, metrics, log),
         )
 
     @property
@@ -200,6 +205,7 @@ class Services:
             await self.identities.close()
         await self.decisions.close()
         self.cookies.close()
+        await self.destinations.close()
         self.people.close()
         self.consent.close()
         if self.ledger is not None:

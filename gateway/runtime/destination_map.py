@@ -1,0 +1,182 @@
+"""Where data goes: what the messages of applications to hosts add up to, for `egress map`.
+
+One worker adds up in memory and writes every second, in a thread; the workers of a host share `destinations.sqlite`.
+It is knowledge that fills again and no evidence: what a worker did not write before it was killed is lost, and a
+failing store costs the map, never a message.
+"""
+
+import asyncio
+import sqlite3
+import time
+from collections.abc import Callable, Collection, Container
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from gateway.documents.outline import host_outline
+from gateway.model.words import Direction
+from gateway.runtime.metrics import Metrics
+from gateway.runtime.store_thread import StoreThread
+from gateway.stores.destinations import BESIDE_AT_MOST, Destination, SqliteDestinationStore, domain_of
+
+SECONDS_BETWEEN_WRITES = 1.0
+WAITING_AT_MOST = 2000
+"""Rows that wait to be written; of what comes beyond them only the number is kept."""
+
+PROXY = "proxy"
+RELAY = "relay"
+
+_FAILURES = (sqlite3.Error, OSError)
+_WRITE_TIMEOUT = 5.0
+_HOSTS_AT_MOST = 4096
+
+Classes = Collection[tuple[Direction, str]]
+"""Classes (full keys) with the direction of the message that held them."""
+
+_outline = lru_cache(maxsize=4096)(host_outline)
+
+
+class HostNames:
+    """How hosts are written that do not stand in the rules, for one worker: without what looks like data.
+
+    Of so many names beside each other each further one is more likely data than a name.
+    """
+
+    def __init__(self) -> None:
+        self._beside: dict[str, set[str]] = {}
+        self._count = 0
+
+    def written(self, host: str) -> str:
+        """The name as `host_outline` writes it, or with `*` for its first label where there are many beside it."""
+        name = _outline(host)
+        domain = domain_of(name)
+        if not domain:
+            return name
+        beside = self._beside.setdefault(domain, set())
+        if name in beside:
+            return name
+        if len(beside) >= BESIDE_AT_MOST or self._count >= _HOSTS_AT_MOST:
+            return f"*.{domain}"
+        self._count += 1
+        beside.add(name)
+        return name
+
+
+class DestinationMap:
+    """For the event loop of one worker. Without a path nothing outlasts it.
+
+    No method raises because of the store: a failure is counted, and logged once.
+    """
+
+    def __init__(
+        self, path: Path | None, metrics: Metrics, log: Any, *, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._metrics = metrics
+        self._log = log
+        self._clock = clock
+        self._store = None if path is None else StoreThread("destinations", lambda: _opened(path))
+        self._writing: asyncio.Task[None] | None = None
+        self._waiting: dict[tuple[str, str, str], Destination] = {}
+        self._left_out = 0
+        self._failed = False
+        self.names = HostNames()
+        self.listed: Container[str] = ()
+        """Hosts that stand in the rules, which are written in full."""
+
+    def written(self, host: str) -> str:
+        """The name of a host as the map and the records have it."""
+        return host if host in self.listed else self.names.written(host)
+
+    def note(
+        self,
+        host: str,
+        recipient: str | None,
+        application: str,
+        *,
+        sent: int,
+        received: int,
+        classes: Classes,
+        refused: bool,
+        way: str,
+        unread: bool = False,
+    ) -> None:
+        """Take note of one exchange with `host` (lower case, with its port where that is not its scheme's own).
+
+        `recipient` is None where no recipient of the rules has the host. `sent` and `received` are bytes of content.
+        `unread` says that a message was not looked at, or only in part.
+        """
+        if recipient is None:
+            self._metrics.unknown_destinations["refused" if refused else "observed"] += 1
+        now = self._clock()
+        row = Destination(
+            host=self.written(host),
+            recipient=recipient or "",
+            application=application,
+            first_seen=now,
+            last_seen=now,
+            messages=1,
+            refused=int(refused),
+            unread=int(unread),
+            sent=sent,
+            received=received,
+            classes_sent=frozenset(each for direction, each in classes if direction is Direction.REQUEST),
+            classes_received=frozenset(each for direction, each in classes if direction is Direction.RESPONSE),
+            ways=frozenset((way,)),
+        )
+        waiting = self._waiting.get(row.key)
+        if waiting is not None:
+            row = waiting.plus(row)
+        elif len(self._waiting) >= WAITING_AT_MOST:
+            self._left_out += 1
+            return
+        self._waiting[row.key] = row
+        if self._writing is None and self._store is not None:
+            self._writing = asyncio.get_running_loop().create_task(self._write(self._store))
+
+    async def close(self) -> None:
+        """Write what is still to be written, and let go of the file."""
+        if self._store is None:
+            return
+        if self._writing is not None:
+            self._writing.cancel()
+            await asyncio.gather(self._writing, return_exceptions=True)
+        try:
+            await self._flush(self._store)
+        except _FAILURES as problem:
+            self._fail(problem)
+        self._store.close()
+        self._store = None
+
+    async def _write(self, store: StoreThread[SqliteDestinationStore]) -> None:
+        """Write every second for as long as there is something to write; after a failure, with the next message."""
+        try:
+            while self._waiting or self._left_out:
+                await asyncio.sleep(SECONDS_BETWEEN_WRITES)
+                await self._flush(store)
+        except _FAILURES as problem:
+            self._fail(problem)
+        finally:
+            self._writing = None
+
+    async def _flush(self, store: StoreThread[SqliteDestinationStore]) -> None:
+        rows, left_out = self._waiting, self._left_out
+        if not rows and not left_out:
+            return
+        self._waiting, self._left_out = {}, 0
+        try:
+            await store.ask(lambda opened: opened.add(rows.values(), left_out))
+        except _FAILURES:
+            for key, row in self._waiting.items():
+                rows[key] = rows[key].plus(row) if key in rows else row
+            self._waiting, self._left_out = rows, self._left_out + left_out
+            raise
+
+    def _fail(self, problem: Exception) -> None:
+        self._metrics.destination_map_failures += 1
+        if not self._failed:
+            self._failed = True
+            self._log.error("the map of destinations cannot be written; messages go on", cause=problem)
+
+
+def _opened(path: Path) -> SqliteDestinationStore:
+    return SqliteDestinationStore(path, busy_timeout=_WRITE_TIMEOUT)
