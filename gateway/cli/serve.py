@@ -57,6 +57,7 @@ def command(config: Path | None, as_json: bool, **given: Any) -> int:
     from gateway.model.errors import ConfigError
     from gateway.policy.observe import observe_policy
     from gateway.runtime.reload import load_directory
+    from gateway.runtime.settings_egress import ingress_view
     from gateway.runtime.settings_file import check_policy, load_settings
 
     options = Options(**given)
@@ -65,16 +66,17 @@ def command(config: Path | None, as_json: bool, **given: Any) -> int:
         if config is not None:
             if options != Options():
                 raise click.UsageError("-c says everything: give the other options in the file")
-            settings, warnings = load_settings(config)
+            whole, warnings = load_settings(config)
+            settings = ingress_view(whole, str(config))
         else:
-            settings = _settings(options, stack)
+            settings = whole = _settings(options, stack)
         policy: Policy
         if settings.upstream is not None:
             policy = observe_policy(_checked_upstream(settings.upstream))
         else:
             assert settings.rules is not None
             policy, more = load_directory(Path(settings.rules))
-            contradictions = check_policy(settings, policy, str(config))
+            contradictions = check_policy(whole, policy, str(config))
             if contradictions:
                 raise ConfigError(contradictions)
             warnings = [*warnings, *more]

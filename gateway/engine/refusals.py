@@ -11,13 +11,14 @@ from gateway.model.words import Posture, Reason
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """`request` and `response` are the statuses on the way in and on the way back."""
+    """`request` and `response` are the statuses on the way in and on the way back; `fields` are further headers."""
 
     request: int
     response: int
     title: str
     detail: str
     retry: bool = False
+    fields: tuple[tuple[bytes, bytes], ...] = ()
 
 
 _CONSENT = "The person concerned has not consented to the purpose that this message serves."
@@ -54,6 +55,13 @@ ANSWERS: dict[str, Answer] = {
     Reason.CONTRACT_EXPIRED: Answer(403, 502, "Contract expired", "The recipient's contract is not in force."),
     Reason.NOT_PERMITTED_FOR_RECIPIENT: Answer(403, 502, "Not permitted", "The recipient may not receive this field."),
     "bad_request": Answer(400, 502, "Bad request", "The message breaks the rules of HTTP."),
+    "proxy_authentication_required": Answer(
+        407,
+        407,
+        "Proxy authentication required",
+        "The gateway does not know which application sends this.",
+        fields=((b"proxy-authenticate", b'Basic realm="privacy-gateway", charset="UTF-8"'),),
+    ),
     "host_unknown": Answer(421, 421, "Misdirected request", "This host is not served here."),
     "method_not_allowed": Answer(405, 405, "Method not allowed", "This gateway does not pass this method."),
     "request_timeout": Answer(408, 408, "Request timeout", "The request did not arrive in time."),
@@ -110,7 +118,7 @@ def refusal(
         problem["consent"] = {"purpose": purpose, "title": title, "contact": contact} | (
             {"where": where} if where else {}
         )
-    headers = [_PROBLEM, _NO_STORE]
+    headers = [_PROBLEM, _NO_STORE, *answer.fields]
     if code == Posture.UNKNOWN_CONTENT_CODING and not answers_response:
         headers.append((b"accept-encoding", b", ".join(SUPPORTED_CODINGS)))
     if answer.retry:

@@ -1,4 +1,4 @@
-"""Diagnostic codes of deployment: 90x a rules directory, 91x to 95x gateway.yaml. Meanings never change."""
+"""Diagnostic codes of deployment: 90x a rules directory, 91x to 96x gateway.yaml. Meanings never change."""
 
 from types import MappingProxyType
 
@@ -36,6 +36,13 @@ _ERRORS = {
     "PG950": "a colour of the person's pages has too little contrast to be read by everybody",
     "PG951": "the person's pages are configured, and no source of identity",
     "PG952": "a route lies under the path of the person's pages, which stand in front of it",
+    "PG953": "egress has nobody who sends, or no port to send to, or is not configured at all",
+    "PG954": "a mode of a proxy lacks what it needs, or has what belongs to another mode",
+    "PG955": "a secret can be read by others, is too short, or is not written as it has to be",
+    "PG956": "an application has nothing to prove itself by, or could be taken for another one",
+    "PG957": "a relay leads to nobody, to two partners from one place, or from a place that cannot be",
+    "PG958": "a partner on another machine would be reached without TLS",
+    "PG960": "a proxy or relay leads to a host of which no recipient is declared",
     "PG945": "a route signs people in or out, and no session is configured",
     "PG930": "an anchor is of no kind that there is, or of more than one",
     "PG931": "two anchors are the same place",
@@ -43,6 +50,7 @@ _ERRORS = {
 _WARNINGS = {
     "PG943": "the keys of tokens come over a connection on which they can be replaced",
     "PG932": "a file that keeps heads lies on the same device as the ledger, and is lost or changed with it",
+    "PG959": "secrets travel in the clear over the network",
     "PG918": "the admin listener can be reached from other hosts, and it asks nobody who they are",
 }
 

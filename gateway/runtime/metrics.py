@@ -70,6 +70,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     embedded: tuple[tuple[str, bool, int], ...] = ()
     unknown_destinations: dict[str, int] = {}
     destination_map_failures: int = 0
+    applications: dict[str, int] = {}
 
 
 class RouteCounts(array):  # type: ignore[type-arg]  # it takes no argument at run time
@@ -134,6 +135,8 @@ class Metrics:
         self.unknown_destinations: defaultdict[str, int] = defaultdict(int)
         """Messages of applications to hosts of no recipient, by what became of them: `observed` or `refused`."""
         self.destination_map_failures = 0
+        self.applications: dict[str, int] = {}
+        """Messages of applications by whether it is known which one sent them."""
         self._refusals: defaultdict[str, int] = defaultdict(int)
         self._routes: defaultdict[str, RouteCounts] = defaultdict(RouteCounts)
 
@@ -168,6 +171,7 @@ class Metrics:
             embedded=self.embedded.rows(),
             unknown_destinations=dict(self.unknown_destinations),
             destination_map_failures=self.destination_map_failures,
+            applications=dict(self.applications),
         )
 
     def _messages(self) -> Iterator[tuple[str, str, bool, int]]:
@@ -221,6 +225,7 @@ def merge(snapshots: Iterable[Snapshot]) -> Snapshot:
         embedded=merged(each.embedded for each in snapshots),
         unknown_destinations=_sums(each.unknown_destinations for each in snapshots),
         destination_map_failures=destination_map_failures,
+        applications=_sums(each.applications for each in snapshots),
     )
 
 
@@ -312,6 +317,14 @@ def _families(snapshot: Snapshot) -> Iterator[Metric]:
         "Failures to write the map of destinations",
         value=snapshot.destination_map_failures,
     )
+    applications = CounterMetricFamily(
+        PREFIX + "applications",
+        "Messages of applications by whether it is known which one sent them",
+        labels=["outcome"],
+    )
+    for outcome, count in sorted(snapshot.applications.items()):
+        applications.add_metric([outcome], count)
+    yield applications
     yield GaugeMetricFamily(PREFIX + "in_flight", "Exchanges under way", value=snapshot.in_flight)
 
 

@@ -3,9 +3,7 @@
 Relative paths are taken from the folder of the file.
 """
 
-import ipaddress
 import re
-import ssl
 from pathlib import Path
 
 import msgspec
@@ -14,27 +12,26 @@ from gateway.model.errors import ConfigError, Diagnostic, Severity
 from gateway.model.limits import DEFAULT_LIMITS, Limits
 from gateway.policy.policy import Policy
 from gateway.policy.report import Report, closest
-from gateway.policy.source import Mapping, Node, Refused, Scalar, Sequence, read_source
+from gateway.policy.source import Mapping, Node, Sequence, read_source
 from gateway.runtime.settings import (
+    DEFAULT_ADMIN,
     DEFAULT_HEADS_SECONDS,
     DEPLOYMENT,
     FORWARDED_FIELDS,
     FORWARDED_MODES,
     LOG_LEVELS,
     MAX_HEADS_SECONDS,
-    MAX_WORKERS,
     Forwarded,
     Listener,
-    ListenerAddressError,
     Settings,
-    Tls,
     UpstreamTls,
-    parse_listener,
 )
 from gateway.runtime.settings_anchors import AnchorsReader
-from gateway.runtime.settings_identity import CLIENT_CERTIFICATE, IdentityReader
+from gateway.runtime.settings_egress import check_targets
+from gateway.runtime.settings_egress_reader import EgressReader
+from gateway.runtime.settings_identity import IdentityReader
 from gateway.runtime.settings_ledger import LEDGER_KEYS, LedgerSettings, read_ledger
-from gateway.runtime.settings_nodes import SettingsNodes
+from gateway.runtime.settings_listeners import MAX_WORKERS, ListenerNodes
 from gateway.runtime.settings_portal import PortalReader
 
 _KEYS = (
@@ -50,16 +47,16 @@ _KEYS = (
     "ledger",
     "identity",
     "portal",
+    "egress",
     "limits",
     "log_level",
     "anchors",
     "heads_seconds",
 )
-_REQUIRED = ("version", "listeners", "rules", "state")
+_REQUIRED = ("version", "rules", "state")
 _INTEGER = re.compile(r"[0-9]{1,15}")
 _SIZE = re.compile(r"([0-9]{1,9}) ?(KiB|MiB|GiB)")
 _SECONDS = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,6})?")
-_NO_PASSWORD = ""
 _UNITS = {"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
 
 
@@ -95,6 +92,7 @@ def check_policy(settings: Settings, policy: Policy, file: str) -> list[Diagnost
         *check_recipients(settings, policy, file),
         *_check_identity(settings, policy),
         *_check_portal(settings, policy, file),
+        *(check_targets(settings.egress, policy, file) if settings.egress is not None else ()),
     ]
 
 
@@ -148,11 +146,16 @@ def _check_sessions(settings: Settings, policy: Policy) -> list[Diagnostic]:
 
 
 def check_recipients(settings: Settings, policy: Policy, file: str) -> list[Diagnostic]:
-    """What `upstream_tls` says of recipients that the rules contradict; `file` is named in the diagnostics."""
+    """What `upstream_tls` says of recipients that the rules contradict; `file` is named in the diagnostics.
+
+    Egress reaches recipients at their hosts, too.
+    """
     found: list[Diagnostic] = []
     owners: dict[str, str] = {}
     for name, files in settings.upstream_tls.items():
         recipient = policy.recipients.get(name)
+        if recipient is not None and recipient.hosts and recipient.upstream is None and settings.egress is not None:
+            continue
         url = recipient.upstream if recipient is not None else None
         if url is None or not url.startswith("https:"):
             message = f"upstream_tls: no rule declares a recipient '{name}' with an https upstream"
@@ -168,21 +171,24 @@ def _whole(path: Path, message: str) -> Diagnostic:
     return Diagnostic(str(path), 1, 1, "PG915", Severity.ERROR, message)
 
 
-class _Reader(SettingsNodes):
+class _Reader(ListenerNodes):
     """Reads nodes into settings; what is wrong goes to the report and a default takes its place."""
 
     def settings(self, root: Mapping) -> Settings:
         keys = self._entries(root, _KEYS, _REQUIRED)
+        if "listeners" not in keys and "egress" not in keys:
+            self._add("PG911", root, "the key 'listeners' is missing")
         self._version(keys.get("version"))
         state = self._path(keys.get("state")) or ""
         listeners = self._listeners(keys.get("listeners"))
         forwarded = self._forwarded(keys.get("forwarded"))
+        admin = self._admin(keys.get("admin"), DEFAULT_ADMIN)
         return Settings(
             listeners=listeners,
             state=state,
             rules=self._path(keys.get("rules")),
-            admin=self._admin(keys.get("admin")),
-            workers=self._workers(keys.get("workers")),
+            admin=admin,
+            workers=self._whole(keys.get("workers"), 1, 1, MAX_WORKERS),
             deployment=self._deployment(keys.get("deployment")),
             forwarded=forwarded,
             upstream_tls=self._upstream_tls(keys.get("upstream_tls")),
@@ -193,6 +199,9 @@ class _Reader(SettingsNodes):
                 forwarding=forwarded.trusted,
             ),
             portal=PortalReader(self._report, self._base).portal(keys["portal"]) if "portal" in keys else None,
+            egress=EgressReader(self._report, self._base).egress(keys["egress"], state, (*listeners, admin))
+            if "egress" in keys
+            else None,
             limits=self._limits(keys.get("limits")),
             log_level=self._word(keys.get("log_level"), LOG_LEVELS, "info"),
             anchors=AnchorsReader(self._report, self._base).anchors(keys.get("anchors"), state),
@@ -220,57 +229,6 @@ class _Reader(SettingsNodes):
             self._add("PG911", node, "there is no listener", "write '- address: 127.0.0.1:8080'")
         return tuple(found.values())
 
-    def _listener(self, scalar: Scalar | None, tls: Tls | None) -> Listener | None:
-        if scalar is None:
-            return None
-        try:
-            return parse_listener(scalar.text, base=self._base, tls=tls)
-        except ListenerAddressError as problem:
-            self._add("PG914", scalar, f"'{scalar.text}' is not an address to listen on", str(problem))
-            return None
-
-    def _tls(self, node: Node | None) -> Tls | None:
-        if node is None:
-            return None
-        keys = self._entries(node, ("certificate", "key", "client_ca", "client_certificate"), ("certificate", "key"))
-        certificate, key = self._pair(node, keys.get("certificate"), keys.get("key"))
-        authority = self._authority(keys.get("client_ca"))
-        asked = self._word(keys.get("client_certificate"), CLIENT_CERTIFICATE, "required")
-        if "client_certificate" in keys and "client_ca" not in keys:
-            hint = "add 'client_ca: FILE' with the authorities, or leave it out"
-            self._add("PG941", keys["client_certificate"], "no authority is named for clients' certificates", hint)
-        return Tls(certificate, key, authority, asked) if certificate is not None and key is not None else None
-
-    def _pair(self, at: Node, certificate: Node | None, key: Node | None) -> tuple[str | None, str | None]:
-        """Certificate and key as paths, once it is sure that they can be loaded together."""
-        paths = self._file(certificate), self._file(key)
-        if paths[0] is not None and paths[1] is not None:
-            try:
-                ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(paths[0], paths[1], password=_NO_PASSWORD)
-            except (ssl.SSLError, ValueError):
-                hint = "both are PEM; the key has no password and belongs to the first certificate of the file"
-                self._add("PG915", at, "certificate and key cannot be used together", hint)
-        return paths
-
-    def _admin(self, node: Node | None) -> Listener:
-        scalar = self._text(node)
-        listener = self._listener(scalar, None)
-        if scalar is None or listener is None:
-            return Listener("127.0.0.1", 9100)
-        if not listener.is_loopback:
-            hint = "let it listen on 127.0.0.1, or keep others away with a firewall"
-            self._add("PG918", scalar, "anyone who reaches this address can read health and counts", hint)
-        return listener
-
-    def _workers(self, node: Node | None) -> int:
-        scalar = self._text(node)
-        if scalar is None:
-            return 1
-        if not _INTEGER.fullmatch(scalar.text) or not 1 <= int(scalar.text) <= MAX_WORKERS:
-            self._add("PG914", scalar, f"the number of workers is from 1 to {MAX_WORKERS}")
-            return 1
-        return int(scalar.text)
-
     def _deployment(self, node: Node | None) -> str:
         scalar = self._text(node)
         if scalar is not None and not DEPLOYMENT.fullmatch(scalar.text):
@@ -279,30 +237,17 @@ class _Reader(SettingsNodes):
 
     def _forwarded(self, node: Node | None) -> Forwarded:
         keys = self._entries(node, ("mode", "trusted", "fields", "hide_client"))
-        trusted: list[str] = []
-        for item in self._items(keys.get("trusted")):
-            scalar = self._text(item)
-            if scalar is None:
-                continue
-            try:
-                trusted.append(str(ipaddress.ip_network(scalar.text)))
-            except ValueError:
-                hint = "write it like 10.0.0.0/8, with no bits set behind the prefix"
-                self._add("PG914", scalar, f"'{scalar.text}' is not a network", hint)
+        trusted = tuple(filter(None, (self._network(item) for item in self._items(keys.get("trusted")))))
         return Forwarded(
             mode=self._word(keys.get("mode"), FORWARDED_MODES, "off"),
-            trusted=tuple(trusted),
+            trusted=trusted,
             fields=self._word(keys.get("fields"), FORWARDED_FIELDS, "both"),
             hide_client=self._word(keys.get("hide_client"), ("true", "false"), "false") == "true",
         )
 
     def _upstream_tls(self, node: Node | None) -> dict[str, UpstreamTls]:
-        if node is None or isinstance(node, Refused):
-            return {}
-        if not isinstance(node, Mapping):
-            self._add("PG912", node, "a mapping from recipients to their TLS files is expected here")
-            return {}
-        return {name.text: self._upstream(value) for name, value in node.entries}
+        entries = self._named(node, "a mapping from recipients to their TLS files is expected here")
+        return {name.text: self._upstream(value) for name, value in entries}
 
     def _upstream(self, node: Node) -> UpstreamTls:
         keys = self._entries(node, ("ca", "certificate", "key"))

@@ -10,15 +10,13 @@ import msgspec
 from gateway.crypto.signed_token import TokenTerms
 from gateway.crypto.token_keys import ALGORITHMS, read_key_set
 from gateway.model.identity import CertificatePart
+from gateway.model.network import is_loopback
 from gateway.policy.sections import FRAMING_HEADERS
 from gateway.policy.source import Node, Scalar
 from gateway.runtime.settings_nodes import SettingsNodes
 from gateway.runtime.visitors import VISITOR_COOKIE
 
 IDENTITY_KEYS = ("client_certificate", "token", "trusted_header", "session", "visitor")
-CLIENT_CERTIFICATE = ("required", "optional")
-"""Whether a listener with a `client_ca` takes clients without a certificate."""
-
 TOKEN_KEYS = ("keys", "algorithms", "issuer", "audience", "claim", "in", "leeway", "refresh_seconds", "ca")
 SESSION_KEYS = ("cookie", "hours", "rotated")
 ROTATED = ("keep", "end")
@@ -192,7 +190,7 @@ class IdentityReader(SettingsNodes):
         if not usable:
             self._add("PG914", scalar, "keys come from a file, or an https or http URL without a user name")
             return None
-        if url.scheme == "http" and not _is_loopback(url.hostname or ""):
+        if url.scheme == "http" and not is_loopback(url.hostname or ""):
             hint = "use https; 'ca' names an authority of your own"
             self._add("PG943", scalar, "whoever is on the way of this URL can replace the keys", hint)
         return scalar.text
@@ -200,7 +198,7 @@ class IdentityReader(SettingsNodes):
     def _trusted(self, node: Node, forwarding: tuple[str, ...]) -> TrustedHeader | None:
         keys = self._entries(node, ("name", "from"), ("name",))
         name = self._text(keys.get("name"))
-        networks = tuple(filter(None, (self._network(item) for item in self._items(keys.get("from")))))
+        networks = tuple(filter(None, (self._peers(item) for item in self._items(keys.get("from")))))
         if not networks:
             hint = "write 'from: [10.0.0.0/8]' with the networks of the proxies that set it"
             message = "a trusted header needs the list of peers that may send it"
@@ -231,26 +229,11 @@ class IdentityReader(SettingsNodes):
         keys = self._entries(node, ("days",))
         return VisitorSettings(self._whole(keys.get("days"), 180, 1, _LONGEST_COOKIE))
 
-    def _network(self, node: Node) -> str:
-        scalar = self._text(node)
-        if scalar is None:
-            return ""
-        try:
-            network = ipaddress.ip_network(scalar.text)
-        except ValueError:
-            hint = "write it like 10.0.0.0/8, with no bits set behind the prefix"
-            self._add("PG914", scalar, f"'{scalar.text}' is not a network", hint)
-            return ""
-        if network.prefixlen == 0:
-            self._add("PG940", scalar, "a network that holds every address lets everybody be anybody")
-        return str(network)
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+    def _peers(self, node: Node) -> str:
+        network = self._network(node)
+        if network.endswith("/0"):
+            self._add("PG940", node, "a network that holds every address lets everybody be anybody")
+        return network
 
 
 def _covered(network: str, trusted: tuple[str, ...]) -> bool:

@@ -1,5 +1,6 @@
 """How values of gateway.yaml are taken from its nodes; what is wrong goes to the report, and a default is used."""
 
+import ipaddress
 import re
 import ssl
 from pathlib import Path
@@ -47,6 +48,15 @@ class SettingsNodes:
             return None
         return node
 
+    def _named(self, node: Node | None, message: str) -> list[tuple[Scalar, Node]]:
+        """The entries of a mapping whose keys are names that operators choose."""
+        if node is None or isinstance(node, Refused):
+            return []
+        if not isinstance(node, Mapping):
+            self._add("PG912", node, message)
+            return []
+        return node.entries
+
     def _items(self, node: Node | None) -> list[Node]:
         if node is None or isinstance(node, Refused):
             return []
@@ -88,6 +98,18 @@ class SettingsNodes:
         except OSError as error:
             self._add("PG915", node, f"cannot read this file: {error.strerror}")
             return None
+
+    def _network(self, node: Node) -> str:
+        """A network in CIDR form, empty where it is none."""
+        scalar = self._text(node)
+        if scalar is None:
+            return ""
+        try:
+            return str(ipaddress.ip_network(scalar.text))
+        except ValueError:
+            hint = "write it like 10.0.0.0/8, with no bits set behind the prefix"
+            self._add("PG914", scalar, f"'{scalar.text}' is not a network", hint)
+            return ""
 
     def _authority(self, node: Node | None) -> str | None:
         path = self._file(node)

@@ -8,6 +8,7 @@ from gateway.model.errors import ConfigError, Diagnostic, Severity
 from gateway.policy.policy import Policy
 from gateway.runtime.reload import Fingerprint, fingerprint, load_directory
 from gateway.runtime.settings import Settings
+from gateway.runtime.settings_egress import ingress_view
 from gateway.runtime.settings_file import check_policy, load_settings
 
 FIXED = ("admin", "state", "deployment", "anchors", "heads_seconds")
@@ -18,15 +19,13 @@ View: TypeAlias = Callable[[Settings], Settings]
 """Makes of a whole deployment what one kind of worker needs of it; raises ConfigError where that is missing."""
 
 
-def as_written(settings: Settings) -> Settings:
-    """The view of a gateway in front of applications: all that the file says."""
-    return settings
-
-
 class Sources:
-    """Where settings and rules come from; without a settings file the settings stay as they are."""
+    """Where settings and rules come from; without a settings file the settings stay as they are.
 
-    def __init__(self, settings_file: Path | None, view: View = as_written) -> None:
+    `view` takes from the settings of a file those of the process that reads them.
+    """
+
+    def __init__(self, settings_file: Path | None, view: View = ingress_view) -> None:
         self._file = settings_file
         self._view = view
 
@@ -37,15 +36,16 @@ class Sources:
             ConfigError: with every diagnostic; also where a key changed that cannot.
         """
         warnings: list[Diagnostic] = []
+        whole = settings
         if self._file is not None:
-            found, warnings = load_settings(self._file)
-            found = self._view(found)
+            whole, warnings = load_settings(self._file)
+            found = self._view(whole)
             self._refuse_fixed(settings, found)
             settings = found
         if settings.rules is not None:
             policy, more = load_directory(Path(settings.rules))
             warnings = [*warnings, *more]
-            contradictions = check_policy(settings, policy, str(self._file))
+            contradictions = check_policy(whole, policy, str(self._file))
             if contradictions:
                 raise ConfigError([*warnings, *contradictions])
         return settings, policy, warnings

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from gateway.stores.down import down, store_down
-from gateway.stores.keyfile import sync_directory
+from gateway.stores.private_file import sync_directory
 
 ERASED = "subjects.erased"
 """The file's name in the state directory."""

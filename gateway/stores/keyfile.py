@@ -7,11 +7,9 @@ written aside, synced, and linked into place: it is whole or absent, and never o
 import base64
 import binascii
 import errno
-import os
 import re
 import secrets
 import socket
-import stat
 import time
 from pathlib import Path
 
@@ -19,6 +17,7 @@ from gateway.crypto.keyring import ROOT_KEY_SIZE, KeyRing
 from gateway.crypto.sign import SEED_SIZE, SigningKey, parse_signing_key
 from gateway.model.errors import StoreDown
 from gateway.model.words import Posture
+from gateway.stores.private_file import ExposedFileError, read_private, sync_directory, write_new
 
 KEYS = Path("keys")
 ROOT_KEY = KEYS / "root.key"
@@ -26,7 +25,6 @@ ROOT_KEY = KEYS / "root.key"
 
 _FORMAT = "pgw-root-key/v1"
 _ROOT = re.compile(_FORMAT + " ([^ ]+) ([^ ]+)")
-_LARGEST = 4096
 _SLOT = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 _NOT_IN_A_NAME = re.compile(r"[\s+/]")
 
@@ -52,7 +50,7 @@ def create_keys(state: Path) -> str:
     kid = f"{today.tm_year % 100:02}q{(today.tm_mon + 2) // 3}a"
     root = base64.b64encode(secrets.token_bytes(ROOT_KEY_SIZE)).decode("ascii")
     path = state / ROOT_KEY
-    if not _write_new(path, f"{_FORMAT} {kid} {root}\n"):
+    if not write_new(path, f"{_FORMAT} {kid} {root}\n".encode("ascii")):
         raise FileExistsError(errno.EEXIST, "there is a root key already, and it is never overwritten", str(path))
     return kid
 
@@ -92,7 +90,7 @@ def load_signing_key(state: Path, slot: str, *, name: str | None = None) -> Sign
         key = SigningKey(name or f"privacy-gateway/{host}/{slot}", secrets.token_bytes(SEED_SIZE))
         try:
             # Whoever else made it in the meantime was first: theirs is read below.
-            _write_new(path, key.private_text() + "\n")
+            write_new(path, f"{key.private_text()}\n".encode("ascii"))
         except OSError as problem:
             raise StoreDown(Posture.KEY_PROVIDER_DOWN, _UNWRITABLE) from problem
         text = _read(path)
@@ -114,7 +112,8 @@ def next_signing_key(state: Path, slot: str, *, make: bool = False) -> SigningKe
     if make and not path.exists():
         present = load_signing_key(state, slot)
         try:
-            _write_new(path, SigningKey(present.name, secrets.token_bytes(SEED_SIZE)).private_text() + "\n")
+            key = SigningKey(present.name, secrets.token_bytes(SEED_SIZE))
+            write_new(path, f"{key.private_text()}\n".encode("ascii"))
         except OSError as problem:
             raise StoreDown(Posture.KEY_PROVIDER_DOWN, _UNWRITABLE) from problem
     text = _read(path)
@@ -150,49 +149,16 @@ def _read_root(state: Path) -> str:
 
 
 def _read(path: Path) -> str | None:
-    """The one line of a key file, None where there is none. The mode is judged on the open file."""
+    """The one line of a key file, None where there is none."""
     try:
-        with path.open("rb") as file:
-            if _exposed(os.fstat(file.fileno()), 0o077) or _exposed(path.parent.stat(), 0o022):
-                raise StoreDown(Posture.KEY_PROVIDER_DOWN, _EXPOSED)
-            content = file.read(_LARGEST)
+        content = read_private(path)
     except FileNotFoundError:
         return None
+    except ExposedFileError:
+        raise StoreDown(Posture.KEY_PROVIDER_DOWN, _EXPOSED) from None
     except OSError as problem:
         raise StoreDown(Posture.KEY_PROVIDER_DOWN, _UNREADABLE) from problem
     try:
         return content.decode("ascii").removesuffix("\n")
     except UnicodeDecodeError:
         raise StoreDown(Posture.KEY_PROVIDER_DOWN, _MALFORMED) from None
-
-
-def _exposed(status: os.stat_result, forbidden: int) -> bool:
-    return bool(stat.S_IMODE(status.st_mode) & forbidden) or status.st_uid not in (0, os.geteuid())
-
-
-def _write_new(path: Path, text: str) -> bool:
-    """Put a whole, synced file in place unless there is one; whether it was this call that did."""
-    aside = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(text.encode("ascii"))
-            file.flush()
-            os.fsync(file.fileno())
-        # A rename would replace a key that is already there; a link cannot.
-        os.link(aside, path)
-    except FileExistsError:
-        return False
-    finally:
-        aside.unlink()
-    sync_directory(path.parent)
-    return True
-
-
-def sync_directory(directory: Path) -> None:
-    """Make names that were created in the directory durable. Raises OSError."""
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -21,7 +21,8 @@ from gateway.policy.policy import Policy
 from gateway.runtime.metrics import Snapshot, ended, merge
 from gateway.runtime.reload import fingerprint, keep_policy, today
 from gateway.runtime.settings import Listener, Settings
-from gateway.runtime.sources import Sources, View, as_written
+from gateway.runtime.settings_egress import ingress_view
+from gateway.runtime.sources import Sources, View
 from gateway.workers.anchor_duty import AnchorDuty
 from gateway.workers.condition import Condition
 from gateway.workers.member import INGRESS, Crew
@@ -45,7 +46,7 @@ class Supervisor:
         *,
         settings_file: Path | None = None,
         crew: Crew = INGRESS,
-        view: View = as_written,
+        view: View = ingress_view,
     ) -> None:
         self.settings = settings
         self.listeners: tuple[Listener, ...] = ()

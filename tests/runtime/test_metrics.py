@@ -24,6 +24,7 @@ def busy() -> Metrics:
     metrics.refusal("unknown_route")
     metrics.route("sign-up").exchange(200, 0.004)
     metrics.route("sign-up").exchange(502, 61.0)
+    metrics.applications["verified"] = 5
     metrics.in_flight = 3
     return metrics
 
@@ -41,6 +42,7 @@ def test_render_gives_every_count_under_its_labels():
     assert values["privacy_gateway_refusals_total", (("code", "unknown_route"),)] == 1
     assert values["privacy_gateway_exchanges_total", (("route", "sign-up"), ("status", "200"))] == 1
     assert values["privacy_gateway_exchanges_total", (("route", "sign-up"), ("status", "502"))] == 1
+    assert values["privacy_gateway_applications_total", (("outcome", "verified"),)] == 5
     assert values["privacy_gateway_in_flight", ()] == 3
 
 
@@ -101,6 +103,7 @@ CALLS = st.lists(
     st.one_of(
         st.tuples(st.just("message"), st.sampled_from("ab"), st.sampled_from(["request", "response"]), st.booleans()),
         st.tuples(st.just("refusal"), st.sampled_from("xyz")),
+        st.tuples(st.just("application"), st.sampled_from(["verified", "refused"])),
         st.tuples(st.just("exchange"), st.sampled_from("ab"), st.sampled_from([200, 404]), st.integers(0, 90)),
     )
 )
@@ -115,6 +118,8 @@ def apply(metrics: Metrics, calls) -> Metrics:
                 metrics.route(route).exchange(status, seconds)
             case "refusal", code:
                 metrics.refusal(code)
+            case "application", outcome:
+                metrics.applications[outcome] = metrics.applications.get(outcome, 0) + 1
     return metrics
 
 

@@ -200,7 +200,7 @@ def test_a_directory_that_cannot_be_written_is_a_provider_that_is_down(state, mo
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("gateway.stores.keyfile.os.fsync", full)
+    monkeypatch.setattr("gateway.stores.private_file.os.fsync", full)
     with pytest.raises(StoreDown) as caught:
         load_signing_key(state, "w0")
 
