@@ -33,6 +33,7 @@ class Verb(msgspec.Struct, frozen=True):
 VERBS: Mapping[str, Verb] = {
     "demo": Verb("gateway.cli.demo:command", "Run a sample shop behind the gateway and show what to try."),
     "serve": Verb("gateway.cli.serve:command", "Run the gateway in front of your applications."),
+    "egress": Verb("gateway.cli.egress:command", "Run the gateway between your applications and their partners."),
     "worker": Verb("gateway.cli.worker:command", "One worker process; started by serve.", hidden=True),
     "check": Verb("gateway.cli.check:command", "Check rule files; say every mistake at once."),
     "test": Verb("gateway.cli.test:command", "Run the cases beside the rules and report rules no case reached."),

@@ -177,10 +177,10 @@ def _announce(supervisor: "Supervisor", admin: "Listener", *, as_json: bool, tem
     from gateway.cli.output import console
 
     settings = supervisor.settings
-    addresses = [_url(listener) for listener in supervisor.listeners]
+    addresses = [listener.url for listener in supervisor.listeners]
     if as_json:
         ready = {
-            "admin": _url(admin),
+            "admin": admin.url,
             "anchors": supervisor.anchors,
             "listeners": addresses,
             "policy": supervisor.policy,
@@ -194,7 +194,7 @@ def _announce(supervisor: "Supervisor", admin: "Listener", *, as_json: bool, tem
         return
     for address in addresses:
         console.print(f"listening  {address}")
-    console.print(f"admin      {_url(admin)}/healthz /readyz /metrics")
+    console.print(f"admin      {admin.url}/healthz /readyz /metrics")
     if settings.upstream is not None:
         console.print(f"observing  {settings.upstream}; nothing is changed")
     else:
@@ -203,12 +203,6 @@ def _announce(supervisor: "Supervisor", admin: "Listener", *, as_json: bool, tem
     console.print(f"workers    {settings.workers}")
     console.print(f"anchors    {', '.join(supervisor.anchors) or 'none: nothing outside this machine keeps heads'}")
     console.print("Ctrl-C or SIGTERM drains and stops; a changed file or SIGHUP reloads.")
-
-
-def _url(listener: "Listener") -> str:
-    if listener.path:
-        return listener.address
-    return f"{'https' if listener.tls is not None else 'http'}://{listener.address}"
 
 
 @contextlib.asynccontextmanager

@@ -48,6 +48,11 @@ class Listener(msgspec.Struct, frozen=True):
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
     @property
+    def url(self) -> str:
+        """Where clients find it; a unix socket has only its address."""
+        return self.address if self.path else f"{'https' if self.tls is not None else 'http'}://{self.address}"
+
+    @property
     def is_loopback(self) -> bool:
         return bool(self.path) or is_loopback(self.host)
 
