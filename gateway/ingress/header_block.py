@@ -11,22 +11,14 @@ from collections.abc import Mapping
 import msgspec
 
 from gateway.ingress.header_guard import HeaderGuard
-from gateway.model.errors import Fault, Source
 from gateway.model.identity import Identity
 from gateway.model.limits import Limits
 from gateway.model.message import HeaderPairs, header_values
 from gateway.model.words import Posture
 from gateway.upstream.head import FieldBlock
 from gateway.upstream.hops import FORWARDING, HOP_BY_HOP, strip_request
+from gateway.upstream.request_fields import client_fault, fields_by_name
 
-_SINGLE_VALUED = frozenset(
-    {
-        b"authorization", b"content-disposition", b"content-length", b"content-location", b"content-range",
-        b"content-type", b"date", b"etag", b"expect", b"from", b"host", b"if-modified-since", b"if-range",
-        b"if-unmodified-since", b"max-forwards", b"origin", b"proxy-authorization", b"range", b"referer",
-        b"sec-websocket-key", b"sec-websocket-version", b"transfer-encoding", b"user-agent",
-    }
-)  # fmt: skip
 _NEVER_AS_IT_IS = HOP_BY_HOP | FORWARDING | {b"expect"}
 """With none of these, and no name that could be the twin of one, the fields go on as they are."""
 _DIGITS_AT_MOST = 18
@@ -62,7 +54,7 @@ def read_fields(
     lines: HeaderPairs, limits: Limits, *, legacy: bool, trusted: bool, guard: HeaderGuard | None = None
 ) -> HeaderBlock:
     """Check the fields, apart from what depends on method and target. Raises as `read_head`."""
-    fields = _by_name(lines, limits)
+    fields = fields_by_name(lines, limits)
     chunked = _is_chunked(fields, legacy=legacy)
     length = _content_length(fields)
     return HeaderBlock(
@@ -79,20 +71,6 @@ def read_fields(
         chunked or bool(length),
         None if guard is None else guard.visitor(lines),
     )
-
-
-def _by_name(lines: HeaderPairs, limits: Limits) -> dict[bytes, bytes]:
-    """Field values by lower-case name; of repeated fields the last, and none of these may stand only once."""
-    names = [name.lower() for name, _ in lines]
-    values = [value for _, value in lines]
-    if len(b"".join(names)) + len(b"".join(values)) + 4 * len(names) > limits.headers_total:
-        raise client_fault("headers_too_large", "all header fields together are over the limit")
-    fields = dict(zip(names, values, strict=True))
-    if len(fields) != len(names):
-        for name in _SINGLE_VALUED.intersection(names):
-            if names.count(name) > 1:
-                raise client_fault("bad_request", "a field that may stand once stands twice")
-    return fields
 
 
 def onward_fields(
@@ -145,7 +123,3 @@ def _expects_continue(expect: bytes, *, legacy: bool) -> bool:
     if expect.lower() != b"100-continue":
         raise client_fault("expectation_failed", "only 100-continue can be expected")
     return True
-
-
-def client_fault(code: str, why: str) -> Fault:
-    return Fault(code, Source.CLIENT, why, close=True)

@@ -13,13 +13,14 @@ from collections.abc import Mapping
 import msgspec
 from aiohttp.http_parser import RawRequestMessage
 
-from gateway.ingress.header_block import HeaderBlock, client_fault, is_number, onward_fields, read_fields
+from gateway.ingress.header_block import HeaderBlock, is_number, onward_fields, read_fields
 from gateway.ingress.header_guard import HeaderGuard
-from gateway.ingress.target import host_of, read_target
 from gateway.model.identity import Identity
 from gateway.model.limits import Limits
 from gateway.model.message import HeaderPairs, RequestHead, header_values
 from gateway.model.words import Posture
+from gateway.upstream.request_fields import client_fault
+from gateway.upstream.target import host_of, read_target
 
 _VERSIONS = ((1, 1), (1, 0))
 _NEVER_SERVED = frozenset({"CONNECT", "TRACE"})

@@ -6,6 +6,7 @@
 - `head`, `parser`, `fields`: what goes out and what comes in, byte by byte
 - `response`, `upload`, `tunnel`: bodies and tunnels with backpressure
 - `hops`, `field_kinds`: which fields are for one hop only, and what fields mean for framing
+- `target`, `request_fields`: what a request names, and what its fields may be, whichever protocol brought it
 
 >>> pool = UpstreamPool(parse_upstream("http://127.0.0.1:8000"), DEFAULT_LIMITS)
 >>> response = await pool.request("GET", b"/", [(b"Host", b"shop.example")])

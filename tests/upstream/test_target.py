@@ -2,8 +2,8 @@
 
 import pytest
 
-from gateway.ingress.target import host_of, read_target
 from gateway.model.errors import Fault
+from gateway.upstream.target import host_of, read_target
 
 
 @pytest.mark.parametrize(
