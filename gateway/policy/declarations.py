@@ -53,6 +53,10 @@ class Declarations(msgspec.Struct):
         reader.report.add("PG110", at, message, "remove one of the two")
         return False
 
+    def only_goes_out(self, recipient: str) -> bool:
+        """Whether routes to the recipient are for calls that go out, since hosts are all that is written of it."""
+        return ("hosts", recipient) in self.places and ("upstream", recipient) not in self.places
+
 
 def place_of(at: Located) -> Place:
     return Place(at.file, at.line, at.column)

@@ -1,11 +1,12 @@
-"""Lint of a whole policy: declarations that nobody uses, contracts that end, bases that do not fit."""
+"""Lint of a whole policy: declarations that nobody uses, bases that do not fit, and what its parts' lint finds."""
 
 from collections.abc import Iterable, Sequence
-from datetime import date, timedelta
+from datetime import date
 
-from gateway.model.words import Basis, Direction, Role
+from gateway.model.words import Basis, Direction
 from gateway.policy.declarations import Declarations
 from gateway.policy.each import lint_each
+from gateway.policy.lint_contracts import lint_contracts
 from gateway.policy.lint_cookies import lint_cookies
 from gateway.policy.lint_destinations import lint_destinations
 from gateway.policy.lint_fields import lint_fields
@@ -18,9 +19,6 @@ from gateway.policy.policy import CALLER, Place, Purpose
 from gateway.policy.report import Report
 from gateway.policy.routes import DraftRoute
 from gateway.policy.sign_in import lint_session
-
-NOTICE = timedelta(days=30)
-"""How long before its end a contract is warned about."""
 
 _NO_SALE = (Basis.CONTRACT, Basis.LEGAL_OBLIGATION, Basis.VITAL_INTEREST, Basis.PUBLIC_INTEREST)
 _WITHOUT_LEGITIMATE_INTEREST = ("CN",)
@@ -45,7 +43,7 @@ def lint(drafts: Sequence[DraftRoute], known: Declarations, today: date, report:
     _lint_bases(known, report)
     lint_signals(known, report)
     lint_transfers(known, report)
-    _lint_contracts(known, today, report)
+    lint_contracts(drafts, known, today, report)
     if not report.broken:
         _lint_unused(drafts, known, report)
 
@@ -81,22 +79,3 @@ def _lint_sale(purpose: Purpose, place: Place, report: Report) -> None:
     if purpose.sale_or_share and purpose.basis in _NO_SALE:
         message = f"'{purpose.name}' is a sale or sharing of data, which cannot rest on {purpose.basis}"
         report.add("PG409", place, message, "use 'basis: consent'")
-
-
-def _lint_contracts(known: Declarations, today: date, report: Report) -> None:
-    for recipient in known.recipients.values():
-        contract = recipient.contract
-        if contract is None:
-            if recipient.role is Role.PROCESSOR and ("contract", recipient.name) not in known.places:
-                message = f"the processor '{recipient.name}' has no contract (GDPR Art. 28)"
-                report.add("PG410", known.places["recipient", recipient.name], message, "add 'contract: {ref: …}'")
-            continue
-        if contract.expires is None:
-            continue
-        place = known.places["contract", recipient.name]
-        left = date.fromisoformat(contract.expires) - today
-        if left < timedelta():
-            message = f"the contract with '{recipient.name}' ended on {contract.expires}; it receives nothing"
-            report.add("PG406", place, message, "renew the contract, or take the recipient out")
-        elif left <= NOTICE:
-            report.add("PG407", place, f"the contract with '{recipient.name}' ends in {left.days} days", "renew it")

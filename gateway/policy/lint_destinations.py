@@ -11,26 +11,18 @@ from gateway.policy.report import Report
 from gateway.policy.routes import DraftRoute
 
 _NEVER_A_LABEL = "?"
-_UNDER_CONTRACT = (Role.PARTNER, Role.AFFILIATE)
-"""Roles that a contract is asked of where calls go out; a processor needs one in any case."""
+"""Stands for what `*` matches: no rule can name it."""
 
 
 def lint_destinations(drafts: Sequence[DraftRoute], known: Declarations, report: Report) -> None:
     """Note hosts that do not say whose they are, and routes for calls that go out which none can reach."""
     owners = _lint_hosts(known, report)
-    warned: set[str] = set()
     for draft in drafts:
         recipient = known.recipients.get(draft.to.name) if draft.to else None
-        if recipient is None or not _only_goes_out(recipient, known):
+        if recipient is None or not recipient.hosts or not known.only_goes_out(recipient.name):
             continue
-        _lint_contract(recipient, known, warned, report)
-        if draft.match is not None and draft.match.whole and recipient.hosts:
+        if draft.match is not None and draft.match.whole:
             _lint_reach(draft, draft.match, recipient, owners, report)
-
-
-def _only_goes_out(recipient: Recipient, known: Declarations) -> bool:
-    """Whether routes to it are for calls that go out alone; an upstream that cannot be read is one nevertheless."""
-    return ("hosts", recipient.name) in known.places and ("upstream", recipient.name) not in known.places
 
 
 def _lint_hosts(known: Declarations, report: Report) -> HostTable[str]:
@@ -53,14 +45,6 @@ def _may_share(one: Recipient, other: Recipient) -> bool:
 
 def _place(known: Declarations, recipient: Recipient, host: str) -> Place:
     return known.places[f"host of {recipient.name}", host]
-
-
-def _lint_contract(recipient: Recipient, known: Declarations, warned: set[str], report: Report) -> None:
-    missing = recipient.contract is None and ("contract", recipient.name) not in known.places
-    if missing and recipient.role in _UNDER_CONTRACT and recipient.name not in warned:
-        warned.add(recipient.name)
-        message = f"calls go out to the {recipient.role} '{recipient.name}', and no contract says on what terms"
-        report.add("PG461", known.places["recipient", recipient.name], message, "add 'contract: {ref: …, expires: …}'")
 
 
 def _lint_reach(draft: DraftRoute, match: Match, recipient: Recipient, owners: HostTable[str], report: Report) -> None:

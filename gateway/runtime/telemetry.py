@@ -50,6 +50,7 @@ ALLOWED: dict[str, Any] = {
     "address": _ADDRESS,
     "anchor": _ADDRESS,
     "count": _NUMBER,
+    "days": _NUMBER,
     "status": _NUMBER,
     "seconds": _NUMBER,
     "process": _NUMBER,

@@ -105,6 +105,10 @@ def _process_metrics(condition: Condition) -> Iterator[Metric]:
         reloads.add_metric([outcome], count)
     yield reloads
     yield InfoMetricFamily(PREFIX + "policy", "The policy in force", value={"digest": condition.policy})
+    contracts = GaugeMetricFamily(PREFIX + "contract_days_left", _DAYS, labels=["recipient"])
+    for name, days in sorted(condition.contracts.items()):
+        contracts.add_metric([name], days)
+    yield contracts
     yield from _anchor_metrics(condition.anchoring)
 
 
@@ -125,3 +129,4 @@ def _anchor_metrics(anchoring: AnchoringStatus) -> Iterator[Metric]:
 
 
 _BY = ["anchor"]
+_DAYS = "Days to the last one of the contract with a recipient, negative once it has ended"

@@ -8,7 +8,10 @@ from gateway.workers.control import Status
 
 
 class Condition(msgspec.Struct, frozen=True):
-    """How all workers are at one moment: the digest that should be in force, and each slot's status."""
+    """How all workers are at one moment: the digest that should be in force, and each slot's status.
+
+    `contracts` are the days left of each contract that ends, by recipient.
+    """
 
     policy: str
     workers: dict[str, Status | None]
@@ -16,6 +19,7 @@ class Condition(msgspec.Struct, frozen=True):
     reloads: dict[str, int]
     metrics: Snapshot
     anchoring: AnchoringStatus = AnchoringStatus(0.0, ())
+    contracts: dict[str, int] = {}
 
     @property
     def ready(self) -> bool:

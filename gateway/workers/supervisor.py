@@ -18,6 +18,7 @@ import msgspec
 
 from gateway.model.errors import ConfigError, Diagnostic, Severity, StoreDown
 from gateway.policy.policy import Policy
+from gateway.runtime.contracts import ContractWatch, contract_days
 from gateway.runtime.metrics import Snapshot, ended, merge
 from gateway.runtime.reload import fingerprint, keep_policy, today
 from gateway.runtime.settings import Listener, Settings
@@ -62,6 +63,7 @@ class Supervisor:
         self._reloads = {"accepted": 0, "refused": 0}
         self._clean = True
         self._anchoring = AnchorDuty(settings, log)
+        self._contracts = ContractWatch(log)
         self._lock = -1
         self._reservation = Reservation([])
         self._reloading = asyncio.Lock()
@@ -120,6 +122,7 @@ class Supervisor:
             reloads=dict(self._reloads),
             metrics=merge([self._past, *(seat.metrics for seat in known)]),
             anchoring=self._anchoring.status(),
+            contracts=contract_days(self._policy),
         )
 
     async def run(self) -> bool:
@@ -282,6 +285,7 @@ class Supervisor:
         seen = self._known
         while True:
             await asyncio.sleep(WATCH_SECONDS)
+            self._contracts.look(self._policy)
             now = await asyncio.to_thread(self._sources.fingerprint, self.settings)
             if now != seen:
                 seen = now

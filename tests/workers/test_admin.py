@@ -22,7 +22,8 @@ def status(*, policy: str = DIGEST, ledger: bool = True, consent: bool = True) -
 def condition(**workers: Status | None) -> Condition:
     metrics = Metrics()
     metrics.refusal("unknown_route")
-    return Condition(DIGEST, workers, 3, {"accepted": 2, "refused": 1}, metrics.snapshot())
+    contracts = {"mailer": 12, "counter": -1}
+    return Condition(DIGEST, workers, 3, {"accepted": 2, "refused": 1}, metrics.snapshot(), contracts=contracts)
 
 
 async def client_of(current: Condition):
@@ -114,6 +115,8 @@ async def test_metrics_show_counts_and_the_condition_of_processes():
     assert values["privacy_gateway_worker_restarts_total",] == 3
     assert values["privacy_gateway_reloads_total", "refused"] == 1
     assert values["privacy_gateway_policy_info", DIGEST] == 1
+    assert values["privacy_gateway_contract_days_left", "mailer"] == 12
+    assert values["privacy_gateway_contract_days_left", "counter"] == -1
     await client.close()
 
 

@@ -10,6 +10,7 @@ import pytest
 from rulebook import SIGN_UP_RULES
 
 from gateway.audit.heads import ANCHOR_SLOT
+from gateway.runtime import contracts
 from gateway.runtime.reload import load_directory
 from gateway.runtime.settings import Settings
 from gateway.runtime.settings_file import load_settings
@@ -125,6 +126,19 @@ async def test_all_workers_are_ready_when_start_returns_and_gone_after_the_stop(
     assert not any(alive(row[1]) for row in one.seen())
     assert (one.state / "policies" / f"{supervisor.policy}.json").exists()
     assert not (await supervisor.condition()).ready
+
+
+async def test_a_contract_that_ends_is_warned_of_while_the_gateway_runs(deployment, monkeypatch):
+    one = await deployment(1)
+    recipient = "  mailer: {role: partner, hosts: [m.example], contract: {ref: A, expires: 2099-03-31}}\n"
+    (one.rules / "shop.yaml").write_text(SIGN_UP_RULES.replace("routes:", recipient + "routes:"))
+    assert await one.supervisor.reload()
+    monkeypatch.setattr(contracts, "today", lambda: "2099-03-30")
+
+    await until(lambda: any(line["event"] == "contract ends" for line in one.events()))
+
+    assert [line["days"] for line in one.events() if line["event"] == "contract ends"] == [1]
+    assert (await one.supervisor.condition()).contracts == {"mailer": 1}
 
 
 async def test_counts_are_summed_and_stay_after_a_worker_is_gone(deployment):
