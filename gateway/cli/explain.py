@@ -33,6 +33,7 @@ _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 @click.option("--consent", "consents", multiple=True, metavar="PURPOSE[@RECIPIENT]=STATUS", help="A fact; repeatable.")
 @click.option("--subject", help="The person, instead of the one whom the rules find in the message.")
 @click.option("--identity", metavar="SOURCE:NAME", help="Whom a verified source names: token:ann@shop.example.")
+@click.option("--outgoing/--incoming", default=None, help="Whether it is a call that goes out; else its host says.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object for programs.")
 def command(
     *,
@@ -44,6 +45,7 @@ def command(
     consents: tuple[str, ...],
     subject: str | None,
     identity: str | None,
+    outgoing: bool | None,
     as_json: bool,
 ) -> int:
     """Explain one request: route, facts, verdict of every field and why, what would be sent, the record.
@@ -60,7 +62,13 @@ def command(
     capture = read_capture(request_file, entry) if request_file is not None else parse_curl(curl_command or "")
     response = read_response(response_file) if response_file is not None else capture.response
     policy, _ = load_directory(rules)
-    given = GivenFacts(time.time(), subject, tuple(_consent(text) for text in consents), _identity(identity))
+    given = GivenFacts(
+        time.time(),
+        subject,
+        tuple(_consent(text) for text in consents),
+        _identity(identity),
+        outgoing=outgoing,
+    )
     engine = Engine(policy, PAPER_KEYS, DEFAULT_LIMITS, outgoing=True)
     trial = try_exchange(engine, capture.head, capture.body, given, response)
     if as_json:

@@ -8,7 +8,7 @@ import msgspec
 from gateway.model.action import action_name
 from gateway.model.facts import NOTHING_DENIED, Consent, Facts, SubjectState
 from gateway.model.words import STANDINGS, ConsentScope, ConsentStatus, Direction, Part
-from gateway.policy.decide import Verdict, receives, rule_standing, rule_verdict, with_parents
+from gateway.policy.decide import Verdict, contract_end, receives, rule_standing, rule_verdict, with_parents
 from gateway.policy.policy import FieldRule, Policy, Purpose, Recipient, Route
 
 _ANY_RECIPIENT = "*"
@@ -32,7 +32,7 @@ def compare(old: Policy, new: Policy, *, now: float) -> list[Change]:
     """All changes of verdicts, rests and targets between two policies, sorted by route."""
     before = {route.name: route for route in old.routes}
     after = {route.name: route for route in new.routes}
-    changes: list[Change] = []
+    changes = list(_egress_changes(old, new))
     for name in sorted(before.keys() | after.keys()):
         if name not in after:
             changes.append(Change(name, "", "", "route", "no route"))
@@ -43,10 +43,17 @@ def compare(old: Policy, new: Policy, *, now: float) -> list[Change]:
     return changes
 
 
+def _egress_changes(old: Policy, new: Policy) -> Iterable[Change]:
+    if old.egress.unknown is not new.egress.unknown:
+        yield Change("*", Direction.REQUEST, "unknown hosts", old.egress.unknown, new.egress.unknown)
+
+
 def _route_changes(old: Policy, new: Policy, before: Route, after: Route, now: float) -> Iterable[Change]:
     for what, left, right in (
         ("match", _match(before), _match(after)),
         ("to", before.to, after.to),
+        ("reached at", _reached_at(old.recipients[before.to]), _reached_at(new.recipients[after.to])),
+        ("contract", _contract(old.recipients[before.to], now), _contract(new.recipients[after.to], now)),
         ("mode", str(before.mode), str(after.mode)),
         ("subject", _subject(before), _subject(after)),
         ("stream", _words(before.stream), _words(after.stream)),
@@ -184,6 +191,19 @@ def _pages(route: Route) -> str:
 
 def _match(route: Route) -> str:
     return f"{_words(route.methods) or 'any'} {_words(route.hosts) or '*'} {route.path}"
+
+
+def _reached_at(recipient: Recipient) -> str:
+    return recipient.upstream or _words(recipient.hosts)
+
+
+def _contract(recipient: Recipient, now: float) -> str:
+    if recipient.contract is None:
+        return "none"
+    end = contract_end(recipient)
+    if end is None:
+        return "without an end"
+    return f"{'until' if now < end else 'ended on'} {recipient.contract.expires}"
 
 
 def _words(words: Iterable[str]) -> str:

@@ -47,7 +47,8 @@ def judge(engine: Engine, case: Case, *, now: float) -> Outcome:
     """Run one case; `now` counts unless the case names a date."""
     if case.facts.date is not None:
         now = datetime.fromisoformat(case.facts.date).replace(tzinfo=UTC).timestamp()
-    given = GivenFacts(now, case.facts.subject, case.facts.consents, case.facts.identity, case.facts.people)
+    facts = case.facts
+    given = GivenFacts(now, facts.subject, facts.consents, facts.identity, facts.people, facts.outgoing)
     answer = case.response
     trial = try_exchange(
         engine,

@@ -15,11 +15,13 @@ from gateway.engine.exchange import Exchange
 from gateway.engine.forgetting import forgotten
 from gateway.engine.record import Entry, Moment
 from gateway.engine.step import Refuse, Send, Step
-from gateway.model.errors import Fault, Unreadable
+from gateway.model.errors import Fault, Source, Unreadable
 from gateway.model.facts import UNKNOWN_SUBJECT, Consent, Facts, SubjectState
 from gateway.model.identity import ANONYMOUS, Identity, caller_of
 from gateway.model.message import RequestHead, ResponseHead
-from gateway.model.words import ConsentStatus, Direction
+from gateway.model.words import ConsentStatus, Direction, Posture, Role, UnknownDestinations
+from gateway.policy.destinations import destinations
+from gateway.policy.observe import observe_policy
 
 PAPER_MOMENT = Moment(b"0" * 26, b"A" * 22, b"2000-01-01T00:00:00.000000Z")
 PAPER_KEYS = KeyRing(bytes(32), "00q1a")
@@ -33,6 +35,7 @@ class GivenFacts(msgspec.Struct, frozen=True):
     """Facts of a trial. `subject` stands in for whom the rules would find, `identity` for a verified source.
 
     `people` are the consents of those whom a message lists, by identifier; all others have those of `consents`.
+    `outgoing` says that the message is a call that goes out; None: if its host is one that only such calls reach.
     """
 
     now: float
@@ -40,6 +43,7 @@ class GivenFacts(msgspec.Struct, frozen=True):
     consents: Consents = ()
     identity: Identity | None = None
     people: Mapping[str, Consents] = {}
+    outgoing: bool | None = None
 
 
 class Trial(msgspec.Struct, frozen=True):
@@ -63,7 +67,7 @@ def try_exchange(
 ) -> Trial:
     """Take a request, and the answer to it where one is given, through the engine."""
     try:
-        exchange = engine.receive(head, PAPER_MOMENT.request_id)
+        exchange = _received(engine, head, given.outgoing)
     except (Unreadable, Fault) as cause:
         return _stopped(engine, None, cause, Direction.REQUEST)
     exchange.identity = given.identity
@@ -85,6 +89,29 @@ def try_exchange(
     except Unreadable as doubt:
         stopped = _stopped(engine, exchange, doubt, Direction.RESPONSE)
         return msgspec.structs.replace(stopped, facts=facts, request=step)
+
+
+def _received(engine: Engine, head: RequestHead, outgoing: bool | None) -> Exchange:
+    """Begin as traffic does: `serve` for requests that come in, `egress` for calls that go out.
+
+    Raises:
+        Unreadable, Fault: as `Engine.receive`; `unknown_recipient` for a call whose host is not that of its route.
+    """
+    called = destinations(engine.policy).find(head.host)
+    if outgoing is None:
+        outgoing = called is not None and called.upstream is None
+    if outgoing and called is None:
+        if engine.policy.egress.unknown is UnknownDestinations.REFUSE:
+            raise Fault(Posture.UNKNOWN_RECIPIENT, Source.CLIENT, "no recipient has this host")
+        observed = observe_policy(f"https://{head.host}", Role.PUBLIC)
+        return Engine(observed, PAPER_KEYS, engine.limits).receive(head, PAPER_MOMENT.request_id)
+    exchange = engine.receive(head, PAPER_MOMENT.request_id)
+    recipient = exchange.request_plans.recipient
+    if outgoing and recipient is not called:
+        raise Fault(Posture.UNKNOWN_RECIPIENT, Source.CLIENT, "the route leads to another recipient than the host")
+    if not outgoing and recipient.upstream is None:
+        raise Fault(Posture.UNKNOWN_ROUTE, Source.CLIENT, "the route is for calls that go out")
+    return exchange
 
 
 def _decide(exchange: Exchange, direction: Direction, given: GivenFacts, facts: Facts) -> Step:

@@ -25,6 +25,7 @@ _INTEGER = re.compile(r"-?(0|[1-9][0-9]*)")
 _REAL = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 _WORDS: MappingType[str, Json] = {"true": True, "false": False, "null": None, "~": None, "": None}
 _MESSAGE_KEYS = ("method", "scheme", "host", "path", "status", "headers", "cookies", "json", "form", "body")
+_FACT_KEYS = ("subject", "identity", "consents", "people", "date", "outgoing")
 _EXPECT_KEYS = ("forward", "refuse", "record")
 _FORWARD_KEYS = ("path", "headers", "json", "form", "body")
 
@@ -44,7 +45,7 @@ class CaseFacts(msgspec.Struct, frozen=True):
     """`consents` maps a purpose, or (purpose, recipient), to a status; `date` is an ISO date.
 
     `identity` is whom a verified source names. `people` are the consents of those whom a message lists, by
-    identifier.
+    identifier. `outgoing` says whether the message is a call that goes out; None: what its host says.
     """
 
     subject: str | None = None
@@ -52,6 +53,7 @@ class CaseFacts(msgspec.Struct, frozen=True):
     date: str | None = None
     identity: Identity | None = None
     people: MappingType[str, tuple[tuple[str, str, ConsentStatus], ...]] = {}
+    outgoing: bool | None = None
 
 
 class Expectation(msgspec.Struct, frozen=True):
@@ -180,7 +182,11 @@ class _Reader:
         return pairs
 
     def _facts(self, node: Node | None) -> CaseFacts:
-        fields = self._fields(node, ("subject", "identity", "consents", "people", "date")) if node is not None else {}
+        fields = (
+            self._fields(node, ("subject", "identity", "consents", "people", "date", "outgoing"))
+            if node is not None
+            else {}
+        )
         people = fields.get("people")
         if people is not None and not isinstance(people, Mapping):
             self._report.add("PG104", people, "'people' maps identifiers to consents", "write 'c-1: {ads: withdrawn}'")
@@ -191,6 +197,7 @@ class _Reader:
             people={identifier.text: self._consents(value) for identifier, value in each},
             date=self._text(fields["date"]) if "date" in fields else None,
             identity=self._identity(fields["identity"]) if "identity" in fields else None,
+            outgoing=self._flag(fields["outgoing"]) if "outgoing" in fields else None,
         )
 
     def _consents(self, given: Node | None) -> tuple[tuple[str, str, ConsentStatus], ...]:
@@ -203,6 +210,14 @@ class _Reader:
         elif given is not None:
             self._report.add("PG104", given, "consents map purposes to statuses", "write 'ads: given'")
         return tuple(consents)
+
+    def _flag(self, node: Node) -> bool | None:
+        value = self._value(node)
+        if isinstance(value, bool):
+            return value
+        if not isinstance(node, Refused):
+            self._report.add("PG108", node, "this is true or false", "write 'true' or 'false', without quotes")
+        return None
 
     def _identity(self, node: Node) -> Identity | None:
         sources = tuple(source.value for source in IdentitySource)

@@ -12,8 +12,8 @@ OBSERVED = "observed"
 """Name of the only route and of the recipient behind it."""
 
 
-def observe_policy(upstream: str) -> Policy:
-    """One route for every request to `upstream` (URL), in mode observe.
+def observe_policy(upstream: str, role: Role = Role.CONTROLLER) -> Policy:
+    """One route for every request to `upstream` (URL), in mode observe; `role` says whose service that is.
 
     Nothing is listed and the rest would be dropped, so that the counts say how much a policy that
     lists nothing would take away. WebSocket and event streams pass as they are.
@@ -41,7 +41,7 @@ def observe_policy(upstream: str) -> Policy:
     return Policy(
         controller=MappingProxyType({}),
         purposes=MappingProxyType({}),
-        recipients=MappingProxyType({OBSERVED: Recipient(OBSERVED, Role.CONTROLLER, upstream)}),
+        recipients=MappingProxyType({OBSERVED: Recipient(OBSERVED, role, upstream)}),
         routes=(route,),
         router=Router((route,)),
         digest=digest_of(files),

@@ -251,3 +251,74 @@ def test_explain_takes_an_identity_as_a_fact(folder):
     )
     for text in ("a@b.c", "password:a@b.c", "token:"):
         assert "SOURCE:NAME" in cli(*given, "--identity", text, check=False).stderr
+
+
+PARTNERS = Path(__file__).parents[2] / "rules" / "examples" / "partners"
+CALL = """curl --json '{"to":"ada@example.org","order":"o-3"}' https://%s/v1/orders/send"""
+
+
+def test_the_cases_of_calls_that_go_out_pass_and_reach_every_rule():
+    assert cli("check", PARTNERS).stdout.startswith("4 routes, 7 fields, digest ")
+    report = json.loads(cli("test", PARTNERS, "--json").stdout)
+
+    assert (report["coverage"], report["unreached"]) == (100, [])
+    assert len(report["cases"]) == 15
+
+
+def test_a_case_says_true_or_false_of_a_call_that_goes_out(folder):
+    (folder / "shop.cases.yaml").write_text(CASES.replace("    expect:", "    facts: {outgoing: maybe}\n    expect:"))
+    result = cli("test", folder, check=False)
+
+    assert result.returncode == 1
+    assert "shop.cases.yaml:6:23: error PG108: this is true or false" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("host", "flags", "route", "code"),
+    [
+        ("api.mailer.example", (), "order-mail", None),
+        ("api.mailer.example", ("--outgoing",), "order-mail", None),
+        ("api.mailer.example", ("--incoming",), None, "unknown_route"),
+        ("tracker.example", (), None, "unknown_route"),
+        ("tracker.example", ("--outgoing",), None, "unknown_recipient"),
+    ],
+)
+def test_explain_takes_calls_that_go_out(host, flags, route, code):
+    result = cli("explain", "--rules", PARTNERS, "--curl", CALL % host, *flags, "--json", check=False)
+
+    found = json.loads(result.stdout)
+    assert (found["route"], found["refused"] and found["refused"]["code"]) == (route, code)
+    assert result.returncode == (2 if code else 0)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "change"),
+    [
+        ("{unknown: refuse}", "{unknown: observe}", ("*", "unknown hosts", "refuse", "observe")),
+        (
+            "hosts: events.brightads.example",
+            "hosts: [events.brightads.example, b.example]",
+            ("brightads-event", "reached at", "events.brightads.example", "b.example,events.brightads.example"),
+        ),
+        (
+            "JC-2026-004, expires: 2099-12-31",
+            "JC-2026-004, expires: 2020-12-31",
+            ("brightads-event", "contract", "until 2099-12-31", "ended on 2020-12-31"),
+        ),
+        (
+            "{contact.email: analytics}",
+            "{name: analytics}",
+            ("brightads-event", "$.user", "no_consent", "not_permitted_for_recipient"),
+        ),
+    ],
+)
+def test_diff_shows_what_changes_for_calls_that_go_out(tmp_path, old, new, change):
+    text = (PARTNERS / "partners.yaml").read_text()
+    assert text.count(old) == 1
+    (tmp_path / "partners.yaml").write_text(text.replace(old, new))
+    changes = json.loads(cli("diff", PARTNERS, tmp_path, "--json", check=False).stdout)["changes"]
+
+    route, address, before, after = change
+    assert {each["route"] for each in changes} == {route}
+    assert {each["address"] for each in changes} == {address}
+    assert any(before in each["old"] and after in each["new"] for each in changes)

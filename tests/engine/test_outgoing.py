@@ -53,11 +53,12 @@ JSON = ((b"Content-Type", b"application/json"),)
 BODY = {"to": "ann@example.com", "name": "Ann", "more": 1}
 
 
-def called(host, *, outgoing=True, consents=(), now=NOW, under=None, body=None):
+def called(host, *, outgoing=True, consents=(), now=NOW, under=None, goes_out=None):
     under = under or Engine(compiled(RULES), PAPER_KEYS, DEFAULT_LIMITS, outgoing=outgoing)
     head = RequestHead("POST", b"/send", host, JSON, has_body=True)
     answer = ResponseHead(200, JSON), b'{"id":"m-1","to":"ann@example.com"}'
-    return try_exchange(under, head, json.dumps(body or BODY).encode(), GivenFacts(now, None, tuple(consents)), answer)
+    given = GivenFacts(now, None, tuple(consents), outgoing=goes_out)
+    return try_exchange(under, head, json.dumps(BODY).encode(), given, answer)
 
 
 @pytest.mark.parametrize(
@@ -163,6 +164,45 @@ routes:
     response: {{fields: {{$.id: {{is: unique_id, for: service}}}}}}
 """
     )
-    trial = called("api.mailer.example", under=Engine(policy, PAPER_KEYS, DEFAULT_LIMITS, outgoing=True))
+    under = Engine(policy, PAPER_KEYS, DEFAULT_LIMITS, outgoing=True)
+    trial = called("api.mailer.example", under=under, goes_out=to == "mailer")
 
     assert (record_of(trial)["kind"], record_of(trial, trial.response)["kind"]) == kinds
+
+
+@pytest.mark.parametrize(
+    ("host", "goes_out", "code", "route"),
+    [
+        ("api.mailer.example", None, "", "mail"),
+        ("api.mailer.example", True, "", "mail"),
+        ("api.mailer.example", False, "unknown_route", None),
+        ("both.example", None, "", "either"),
+        ("both.example", True, "", "either"),
+        ("elsewhere.example", None, "", "site"),
+        ("elsewhere.example", True, "unknown_recipient", None),
+        ("shop.example", None, "", "site"),
+        ("shop.example", True, "unknown_recipient", None),
+        ("other.mailer.example", True, "unknown_recipient", None),
+    ],
+)
+def test_on_paper_the_host_says_which_way_a_message_goes_unless_a_fact_does(host, goes_out, code, route):
+    trial = called(host, goes_out=goes_out)
+
+    assert (trial.code, trial.exchange and trial.exchange.route.name) == (code, route)
+
+
+def test_a_call_that_would_take_the_route_of_somebody_else_is_refused():
+    stray = RULES.replace("in.tally.example, method: POST, path: /send", "in.tally.example, method: POST, path: /count")
+    trial = called("in.tally.example", under=Engine(compiled(stray), PAPER_KEYS, DEFAULT_LIMITS, outgoing=True))
+
+    assert (trial.code, trial.exchange) == ("unknown_recipient", None)
+
+
+def test_where_unknown_hosts_are_observed_a_call_to_one_leaves_as_it_is():
+    observing = RULES.replace("routes:", "egress: {unknown: observe}\nroutes:")
+    under = Engine(compiled(observing), PAPER_KEYS, DEFAULT_LIMITS, outgoing=True)
+
+    step = called("elsewhere.example", under=under, goes_out=True).request
+
+    assert isinstance(step, Send)
+    assert (json.loads(step.outgoing.body), step.outgoing.headers) == (BODY, JSON)
