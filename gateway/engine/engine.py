@@ -95,17 +95,32 @@ class Engine:
         return way
 
     def refuse(
-        self, code: str, moment: Moment, *, exchange: Exchange | None, direction: Direction, close: bool = False
+        self,
+        code: str,
+        moment: Moment,
+        *,
+        exchange: Exchange | None,
+        direction: Direction,
+        close: bool = False,
+        caller: str = "",
+        detail: str = "",
     ) -> tuple[Refusal, Entry]:
-        """The answer and the record for a message that could not be read or passed on."""
+        """The answer and the record for a message that could not be read or passed on.
+
+        `caller` is who called, where that is known of a message without an exchange. `detail` takes the place
+        of the code's own.
+        """
         answer = refusal(
             code,
             request_id=moment.request_id.decode(),
             answers_response=direction is Direction.RESPONSE,
             retry_after=self.limits.retry_after,
             close=close,
+            detail=detail,
         )
         details: Mapping[str, object] = {"direction": direction, "policy": self.policy.digest, "reason": str(code)}
+        if caller:
+            details = {**details, "caller": caller}
         if exchange is not None:
             details = {
                 **details,

@@ -103,15 +103,22 @@ def refusal(
     where: str = "",
     retry_after: int = 1,
     close: bool = False,
+    detail: str = "",
 ) -> Refusal:
     """Build the answer for `code`.
 
     `purpose`, `title` and `contact` come from the rule files and tell a person which consent is
     missing; `where` is the path at which it can be given. `request_id` finds the record of this refusal.
+    `detail` is fixed text that says more than the code's own.
     """
     answer = ANSWERS[code]
     status = answer.response if answers_response else answer.request
-    problem: dict[str, object] = {"code": str(code), "detail": answer.detail, "status": status, "title": answer.title}
+    problem: dict[str, object] = {
+        "code": str(code),
+        "detail": detail or answer.detail,
+        "status": status,
+        "title": answer.title,
+    }
     if request_id:
         problem["record"] = request_id
     if purpose:

@@ -72,11 +72,15 @@ class Gateway:
         passage: Passage | None = None,
         *,
         request_id: bytes = b"",
+        caller: str = "",
+        detail: str = "",
+        recorded: bool = False,
     ) -> Refusal:
-        """The answer for a failure. It is counted; where a posture decided, it is recorded too.
+        """The answer for a failure. It is counted; where a posture decided, or `recorded` says so, it is recorded too.
 
         A refusal discloses nothing, so it need not wait for its record. Faults of HTTP, of the
         upstream and of overload are counted only: nobody is to fill the ledger with noise.
+        `caller` and `detail` are as in `Engine.refuse`.
         """
         code = str(cause.code if isinstance(cause, Fault) else cause.posture)
         if code not in ANSWERS:
@@ -87,8 +91,10 @@ class Gateway:
             direction = Direction.RESPONSE
         moment = self.moments.now(request_id or (exchange.request_id if exchange else self.moments.request_id()))
         close = isinstance(cause, Fault) and cause.close
-        answer, entry = self.engine.refuse(code, moment, exchange=exchange, direction=direction, close=close)
-        if code in RECORDED_CODES:
+        answer, entry = self.engine.refuse(
+            code, moment, exchange=exchange, direction=direction, close=close, caller=caller, detail=detail
+        )
+        if recorded or code in RECORDED_CODES:
             self.record_refusal(answer, entry)
         else:
             self.services.metrics.refusal(code)

@@ -1,7 +1,7 @@
 """Towards the upstream: a lean HTTP/1.1 client that trusts no answer it cannot read without doubt.
 
 - `address`, `tls`: which server, and how it is verified
-- `pool`: connections, kept and bounded
+- `pool`, `partners`: connections, kept and bounded
 - `connection`: one exchange at a time on one connection
 - `head`, `parser`, `fields`: what goes out and what comes in, byte by byte
 - `response`, `upload`, `tunnel`: bodies and tunnels with backpressure
@@ -14,12 +14,14 @@
 """
 
 from gateway.upstream.address import Upstream, parse_upstream
+from gateway.upstream.partners import PartnerPools
 from gateway.upstream.pool import PoolStats, UpstreamPool, UpstreamPools
 from gateway.upstream.response import UpstreamResponse
 from gateway.upstream.tls import UpstreamTls, upstream_ssl_context
 from gateway.upstream.tunnel import Tunnel
 
 __all__ = [
+    "PartnerPools",
     "PoolStats",
     "Tunnel",
     "Upstream",

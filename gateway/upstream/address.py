@@ -23,8 +23,10 @@ class Upstream(msgspec.Struct, frozen=True):
     ssl: SSLContext | None = None
 
 
-def parse_upstream(url: str, tls: UpstreamTls | None = None) -> Upstream:
+def parse_upstream(url: str, tls: UpstreamTls | None = None, *, context: SSLContext | None = None) -> Upstream:
     """Read `http://host[:port]` or `https://host[:port]`, IPv6 in brackets.
+
+    `context` is one that was made of TLS files before, and is used in their place.
 
     Raises:
         ValueError: another scheme, or user information, a path, a query or a fragment, which a
@@ -43,4 +45,4 @@ def parse_upstream(url: str, tls: UpstreamTls | None = None) -> Upstream:
     if parts.scheme == "http":
         return Upstream("http", host, port)
     tls = tls or UpstreamTls()
-    return Upstream("https", host, port, tls.server_name or host, upstream_ssl_context(tls))
+    return Upstream("https", host, port, tls.server_name or host, context or upstream_ssl_context(tls))

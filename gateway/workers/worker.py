@@ -68,8 +68,10 @@ OpenDataPort: TypeAlias = Callable[[Settings, Gateway, Any], DataPort]
 """Makes the data port of one worker; the last argument is its log. Raises ValueError for files that cannot be used."""
 
 
-def run_worker(descriptor: int, open_port: OpenDataPort) -> int:
+def run_worker(descriptor: int, open_port: OpenDataPort, *, outgoing: bool = False) -> int:
     """Serve until told to stop; `descriptor` is the inherited end of the control channel.
+
+    `outgoing` says that what comes are calls that go out, as `Gateway` takes them.
 
     Returns:
         The exit status: 0 after a clean end, 1 where the worker could not start or close its ledger.
@@ -77,17 +79,17 @@ def run_worker(descriptor: int, open_port: OpenDataPort) -> int:
     # A terminal sends these to the whole group: only the supervisor is to act on them.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    return uvloop.run(_work(socket.socket(fileno=descriptor), open_port))
+    return uvloop.run(_work(socket.socket(fileno=descriptor), open_port, outgoing=outgoing))
 
 
-async def _work(end: socket.socket, open_port: OpenDataPort) -> int:
+async def _work(end: socket.socket, open_port: OpenDataPort, *, outgoing: bool) -> int:
     channel = await Channel.open(end)
     start = await channel.order()
     if not isinstance(start, Start):
         return 1
     log = telemetry.configure(start.settings.log_level, worker=start.slot)
     try:
-        worker = await Worker.open(start, log, open_port)
+        worker = await Worker.open(start, log, open_port, outgoing=outgoing)
     except (StoreDown, ConfigError, OSError, ValueError) as error:
         await channel.send(Failed(_why(error)))
         await channel.close()
@@ -120,7 +122,7 @@ class Worker:
         self._cut_off = asyncio.Event()
 
     @classmethod
-    async def open(cls, start: Start, log: Any, open_port: OpenDataPort) -> "Worker":
+    async def open(cls, start: Start, log: Any, open_port: OpenDataPort, *, outgoing: bool = False) -> "Worker":
         """Open the stores, record the policy, listen.
 
         Raises:
@@ -143,7 +145,7 @@ class Worker:
         try:
             await services.record_policy(policy)
             portal = settings.portal.prefix if settings.portal is not None else ""
-            gateway = Gateway(policy, services, portal)
+            gateway = Gateway(policy, services, portal, outgoing=outgoing)
             port = open_port(settings, gateway, log)
             await port.listen()
         except (StoreDown, OSError, ValueError):
