@@ -57,6 +57,7 @@ _ERRORS = {
     "PG236": "items that flow cannot be looked up together, as `each` needs it",
     "PG240": "a host that two recipients claim",
     "PG241": "no call that goes out can reach the route by its host",
+    "PG242": "calls that go out have nothing of people's own requests",
     "PG301": "a purpose needs consent, but the route does not say who the subject is",
     "PG302": "a body address on a route whose messages have no body",
     "PG303": "two fields of one section have the same address",
@@ -90,6 +91,8 @@ _WARNINGS = {
     "PG451": "what pages embed of a recipient is never seen as such",
     "PG460": "a recipient in another jurisdiction without a safeguard",
     "PG461": "calls go out to a recipient without a contract",
+    "PG462": "calls go out, and nobody is named who gets the answers",
+    "PG463": "what is not listed goes out to a recipient that may not receive everything",
     "PG431": "a field outside of the items of `each` needs consent, which nobody there can have given",
 }
 

@@ -47,6 +47,7 @@ def route_of(draft: DraftRoute, known: Declarations, number: int) -> Route:
     """The route of a draft that has no errors; `number` is its place among the policy's."""
     assert draft.match is not None
     assert draft.to is not None
+    cookies = () if known.only_goes_out(draft.to.name) else known.cookies
     return Route(
         name=draft.name,
         hosts=tuple(draft.match.hosts),
@@ -56,8 +57,8 @@ def route_of(draft: DraftRoute, known: Declarations, number: int) -> Route:
         caller=draft.caller_name,
         mode=draft.mode,
         subject=draft.subject.address if draft.subject else None,
-        request=with_cookies(draft.request.section(), known.cookies),
-        response=with_cookies(with_pages(draft.response.section(), known), known.cookies),
+        request=with_cookies(draft.request.section(), cookies),
+        response=with_cookies(with_pages(draft.response.section(), known), cookies),
         postures=MappingProxyType({**DEFAULT_POSTURES, **known.postures, **draft.options.postures}),
         stream=draft.options.stream,
         record_always=draft.options.record_always,

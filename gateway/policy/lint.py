@@ -11,6 +11,7 @@ from gateway.policy.lint_cookies import lint_cookies
 from gateway.policy.lint_destinations import lint_destinations
 from gateway.policy.lint_fields import lint_fields
 from gateway.policy.lint_items import lint_items
+from gateway.policy.lint_outgoing import lint_outgoing
 from gateway.policy.lint_pages import lint_pages
 from gateway.policy.lint_routes import lint_routes
 from gateway.policy.lint_signals import lint_signals
@@ -40,6 +41,7 @@ def lint(drafts: Sequence[DraftRoute], known: Declarations, today: date, report:
     lint_pages(drafts, known, report)
     lint_routes(drafts, report)
     lint_destinations(drafts, known, report)
+    lint_outgoing(drafts, known, report)
     _lint_bases(known, report)
     lint_signals(known, report)
     lint_transfers(known, report)

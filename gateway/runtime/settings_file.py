@@ -121,6 +121,8 @@ def _check_portal(settings: Settings, policy: Policy, file: str) -> list[Diagnos
         hint = "add 'identity: {visitor: {days: 180}}', which knows browsers by a cookie of the gateway's own"
         found.append(Diagnostic(file, 1, 1, "PG951", Severity.ERROR, message, hint))
     for route in policy.routes:
+        if policy.recipients[route.to].upstream is None:
+            continue
         if route.path == portal.prefix or route.path.startswith(portal.prefix + "/"):
             message = f"the route '{route.name}' is never reached: the person's pages are at '{portal.prefix}'"
             hint = "give 'portal: {prefix: …}' in gateway.yaml another path"

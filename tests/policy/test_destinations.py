@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.model.words import Safeguard, UnknownDestinations
+from gateway.model.words import Direction, Safeguard, UnknownDestinations
 from gateway.policy.compile import compile_policy
 from gateway.policy.destinations import destinations
 from gateway.policy.lint_transfers import EEA
@@ -185,3 +185,65 @@ def test_a_recipient_that_no_call_goes_to_needs_none():
 
     assert policy is not None
     assert diagnostics == []
+
+
+CALLS = """\
+version: 1
+controller: {name: Example GmbH}
+purposes: {service: {basis: contract}, ads: {basis: consent}}
+recipients:
+  shop: {role: controller, upstream: "http://127.0.0.1:8000"}
+  mailer: {role: processor, contract: {ref: A}, hosts: api.mailer.example, may_receive: {contact.email: service}}
+cookies:
+  basket: {is: unique_id, for: service}
+routes:
+  - name: mail
+    match: {host: api.mailer.example, path: /send}
+    to: mailer
+    caller: shop
+    subject: {field: $.to}
+    request: {fields: {$.to: {is: contact.email, for: service}}}
+    response: {rest: pass}
+  - {name: site, match: {path: /**}, to: shop, subject: identity, response: {rest: pass}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("", "", []),
+        ("{is: contact.email, for: service}", "{is: name, for: service}", ["PG308"]),
+        ("{is: contact.email, for: service}", "{is: contact.email, for: ads, otherwise: drop}", ["PG308"]),
+        ("may_receive: {contact.email: service}", "may_receive: {contact: service}", []),
+        ("    caller: shop\n", "", ["PG462"]),
+        ("    caller: shop\n", "    caller: caller\n", []),
+        ("subject: {field: $.to}", "subject: identity", ["PG242"]),
+        ("subject: {field: $.to}", "signs_out: true", ["PG242"]),
+        ("service}}}\n", "service}}, rest: pass}\n", ["PG463"]),
+        ("service}}}\n", "service}}, rest: {body: pass}}\n", ["PG463"]),
+        ("service}}}\n", "service}}, rest: {headers: pass}}\n", []),
+        (", may_receive: {contact.email: service}}", "}", []),
+        ("hosts: api.mailer.example", "upstream: 'http://127.0.0.1:1'", []),
+    ],
+)
+def test_routes_for_calls_that_go_out_say_what_such_calls_need(old, new, expected):
+    assert old in CALLS
+    _, diagnostics = compile_policy({"a.yaml": CALLS.replace(old, new, 1)}, today=TODAY)
+
+    assert [found.code for found in diagnostics if found.code != "PG404"] == expected
+
+
+def test_cookies_of_all_routes_are_those_of_people():
+    policy, _ = compile_policy({"a.yaml": CALLS}, today=TODAY)
+    listed = {
+        (route.name, direction): [rule.address.text for rule in route.section(direction).fields]
+        for route in policy.routes
+        for direction in Direction
+    }
+
+    assert listed == {
+        ("mail", Direction.REQUEST): ["$.to"],
+        ("mail", Direction.RESPONSE): [],
+        ("site", Direction.REQUEST): ["cookie:basket"],
+        ("site", Direction.RESPONSE): ["cookie:basket"],
+    }

@@ -128,3 +128,17 @@ def test_what_rules_and_pages_cannot_both_have(path, identity, codes):
     found = check_policy(settings, compiled(ROUTE % path), "gateway.yaml")
     assert [each.code for each in found] == codes
     assert check_policy(msgspec.structs.replace(settings, portal=None), compiled(ROUTE % path), "gateway.yaml") == []
+
+
+def test_pages_stand_in_front_of_no_call_that_goes_out():
+    outgoing = """
+  mailer: {role: processor, hosts: api.mailer.example, contract: {ref: A}}
+routes:
+  - name: all
+    match: {host: api.mailer.example, path: /privacy}
+    to: mailer
+    caller: shop
+    response: {rest: pass}
+"""
+    settings = Settings(listeners=(), state="state", rules="rules", portal=PortalSettings(), identity=SOME)
+    assert check_policy(settings, compiled(outgoing), "gateway.yaml") == []
