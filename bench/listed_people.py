@@ -25,7 +25,8 @@ from gateway.runtime.cookie_memory import CookieMemory
 from gateway.runtime.decisions import Decisions
 from gateway.runtime.gateway import Gateway
 from gateway.runtime.metrics import Metrics
-from gateway.runtime.services import Services, open_people
+from gateway.runtime.open_people import open_people
+from gateway.runtime.services import Services
 from gateway.stores.consent import CONSENTS, SqliteConsentStore
 from gateway.stores.cookies import COOKIES
 from gateway.stores.event import ConsentEvent, new_event_id, now_microseconds

@@ -18,8 +18,9 @@ from gateway.runtime import telemetry
 from gateway.runtime.decisions import Decisions
 from gateway.runtime.gateway import Gateway
 from gateway.runtime.metrics import Metrics
+from gateway.runtime.open_people import open_people
 from gateway.runtime.reload import load_directory
-from gateway.runtime.services import Services, open_people
+from gateway.runtime.services import Services
 from gateway.runtime.settings import Listener
 from gateway.stores.consent import SqliteConsentStore
 from gateway.stores.keyfile import load_keyring

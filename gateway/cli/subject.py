@@ -16,6 +16,7 @@ from gateway.cli.subject_options import SUBJECT, WAIT, find_subject, read_identi
 from gateway.runtime.erasure import erase, erase_again
 from gateway.stores.event import MICROSECONDS
 from gateway.stores.keyfile import load_keyring
+from gateway.stores.pseudonyms import PSEUDONYMS, SqlitePseudonymStore
 from gateway.stores.sessions import SESSIONS, SqliteSessionStore
 from gateway.stores.subjects import Subject
 
@@ -40,23 +41,24 @@ def command() -> None:
 @click.option("--subject", required=True, help=SUBJECT)
 @AS_JSON
 def show(state: Path, subject: str, as_json: bool) -> None:
-    """Show whether the person has a key, since when, its handle, how many records hold that, and open sessions."""
+    """Show the person's handle, since when there is one, and how many records, sessions and pseudonyms lead to it."""
     found = find_subject(state, read_identifier(subject))
     if found is None:
-        row: dict[str, object] = {"known": False, "handle": None, "since": None, "records": 0, "sessions": 0}
+        row: dict[str, object] = {"known": False, "handle": None, "since": None}
+        row |= {"records": 0, "sessions": 0, "pseudonyms": 0}
     else:
         query = Query(subject=found.handle)
         logged = slots_of(state)
         records = answer(state, as_json, lambda finder: finder.count(query, None)).records if logged else 0
         row = {"known": True, "handle": found.handle, "since": _moment(found.since), "records": records}
-        row["sessions"] = _sessions(state, found)
+        row |= {"sessions": _sessions(state, found), "pseudonyms": _pseudonyms(state, found)}
     if as_json:
         print_json(row)
     elif found is None:
         console.print("nothing is kept of this person")
     else:
-        console.print(f"handle   {found.handle}\nsince    {row['since']}\nrecords  {row['records']}")
-        console.print(f"sessions {row['sessions']}")
+        for name in ("handle", "since", "records", "sessions", "pseudonyms"):
+            console.print(f"{name:<10} {row[name]}")
 
 
 @command.command("erase")
@@ -117,6 +119,17 @@ def _sessions(state: Path, subject: Subject) -> int:
     if not (state / SESSIONS).exists():
         return 0
     store = SqliteSessionStore(state / SESSIONS, busy_timeout=WAIT)
+    try:
+        return store.count(subject.digest)
+    finally:
+        store.close()
+
+
+def _pseudonyms(state: Path, subject: Subject) -> int:
+    """How many pseudonyms that were given out lead to the person."""
+    if not (state / PSEUDONYMS).exists():
+        return 0
+    store = SqlitePseudonymStore(state / PSEUDONYMS, load_keyring(state), busy_timeout=WAIT)
     try:
         return store.count(subject.digest)
     finally:

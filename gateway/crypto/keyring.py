@@ -25,6 +25,7 @@ ROOT_KEY_SIZE = 32
 SUBJECT_KEY_SIZE = 32
 _KID = re.compile(r"[0-9]{2}q[1-4][a-z]")
 _HANDLE = re.compile(r"s1\.[A-Za-z0-9_-]{21}[AQgw]")
+_LIKE_A_PSEUDONYM = re.compile(r"p1\.[0-9]{2}q[1-4][a-z]\.")
 _VISITOR = VISITOR_PREFIX.encode()
 _ENCODED_SIZE = 22  # 128 bits in base64url without padding
 
@@ -56,11 +57,14 @@ def canonical_identifier(identifier: str) -> bytes:
     So `Ann@Shop.Example ` and `ann@shop.example` are one person.
 
     Raises:
-        ValueError: nothing is left of the identifier, or it holds a lone surrogate.
+        ValueError: nothing is left of the identifier, or it holds a lone surrogate; or it is a pseudonym, or
+            meant to be one: that stands for somebody, and never is somebody new.
     """
     canonical = unicodedata.normalize("NFKC", identifier).strip().casefold()
     if not canonical:
         raise ValueError("an empty identifier names nobody")
+    if canonical.startswith("p1.") and _LIKE_A_PSEUDONYM.match(canonical):
+        raise ValueError("a pseudonym is no identifier: give the one that it stands for")
     try:
         return canonical.encode()
     except UnicodeEncodeError:
@@ -114,7 +118,9 @@ class KeyRing:
         ValueError: the root has another length, or the key id is not well formed.
     """
 
-    __slots__ = ("_fields", "_forms", "_indexes", "_root", "_sessions", "_subjects", "_visitors", "kid")
+    __slots__ = (
+        "_fields", "_forms", "_indexes", "_pseudonyms", "_root", "_sessions", "_subjects", "_visitors", "kid",
+    )  # fmt: skip
 
     def __init__(self, root: bytes, kid: str) -> None:
         if len(root) != ROOT_KEY_SIZE:
@@ -123,6 +129,7 @@ class KeyRing:
         self._root = root
         self._subjects = FieldKey(_derive(root, "subject"), "")
         self._indexes = FieldKey(_derive(root, "subject-index"), "")
+        self._pseudonyms = FieldKey(_derive(root, "pseudonym-index"), "")
         self._sessions = FieldKey(_derive(root, "session"), "")
         self._visitors = FieldKey(_derive(root, "visitor"), "")
         self._forms = FieldKey(_derive(root, "form"), "")
@@ -143,6 +150,10 @@ class KeyRing:
             ValueError: as `canonical_identifier`.
         """
         return self._indexes.tag(canonical_identifier(identifier))[:16]
+
+    def pseudonym_index(self, pseudonym: str) -> bytes:
+        """Where it is kept whom a pseudonym stands for: 16 bytes that give the pseudonym away to nobody."""
+        return self._pseudonyms.tag(pseudonym.encode())[:16]
 
     def visitor_tag(self, number: bytes) -> str:
         """What shows that a visitor's number was given by this gateway: 22 characters of base64url."""

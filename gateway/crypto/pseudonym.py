@@ -6,6 +6,7 @@ spellings of one thing join.
 """
 
 import functools
+import re
 import unicodedata
 from collections.abc import Callable
 
@@ -14,12 +15,18 @@ from gateway.crypto.keyring import FieldKey, encode_tag
 _EMAIL = "user.contact.email"
 _PHONE = "user.contact.phone_number"
 _CARD = "user.financial.credit_card"
+_PSEUDONYM = re.compile(r"p1\.[0-9]{2}q[1-4][a-z]\.[A-Za-z0-9_-]{21}[AQgw]")
 _NOT_DIGITS = bytes(range(0x30)) + bytes(range(0x3A, 0x100))
 
 
 def pseudonym(key: FieldKey, text: str, data_class: str) -> str:
     """`p1.<kid>.<22>` of a value; `key` decides the scope. A lone surrogate counts as its code point."""
     return f"p1.{key.kid}.{encode_tag(key.tag(canonical_bytes(text, data_class)))}"
+
+
+def is_pseudonym(text: str) -> bool:
+    """Whether `text` has exactly the form of `pseudonym`, whoever made it."""
+    return _PSEUDONYM.fullmatch(text) is not None
 
 
 def keyed_hash(key: FieldKey, text: str, data_class: str) -> str:

@@ -10,13 +10,13 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from gateway.crypto.keyring import KeyRing
-from gateway.documents.edit import FieldEdit, PartEdit
+from gateway.documents.edit import FieldEdit, PartEdit, Replace, Transform
 from gateway.engine.entity import suffix_of
 from gateway.engine.page_insertion import insertion_of
 from gateway.engine.page_plan import PagePlan, asks, page_plan
 from gateway.engine.record import Counts, RecordTemplate
 from gateway.engine.signals import SignalReader
-from gateway.model.action import Block, Drop, action_name
+from gateway.model.action import Block, Drop, Pseudonym, action_name
 from gateway.model.address import Place
 from gateway.model.facts import Facts
 from gateway.model.field_template import VARYING
@@ -58,7 +58,8 @@ class Plan(msgspec.Struct, frozen=True):
     a message without query and body is its header fields, and nothing in it refuses it. From
     `general_from` on, the fields are cookies of all routes; `forgets` are the fields whose cookies
     are dropped because the person does not consent, `timed` that a cookie's lifetime has a limit.
-    `page` is what becomes of pages, None where the rules do not speak of them.
+    `page` is what becomes of pages, None where the rules do not speak of them. `mints` make, of the identifier
+    by which a person is found, the pseudonyms that take its place in the message.
     `tag` ends the entity tags that are given out, `condition` those under which a client's copy is still
     what it would be given: of a list of people none is, since each of them can change it.
     """
@@ -88,6 +89,7 @@ class Plan(msgspec.Struct, frozen=True):
     forgets: tuple[int, ...]
     timed: bool
     page: PagePlan | None
+    mints: tuple[Transform, ...]
 
     def refusing(self, counts: Counts) -> tuple[Reason | Posture | None, int]:
         """Why what a message holds refuses it, with the index of the field if it is one; None if nothing does."""
@@ -232,6 +234,21 @@ class Plans:
             forgets=self._forgotten(verdicts),
             page=None if self.pages is None else self._page(self.pages, verdicts, banner=banner),
             timed=any(each.rule.limits is not None and each.rule.limits.max_age is not None for each in verdicts),
+            mints=self._mints(verdicts, edits),
+        )
+
+    def _mints(self, verdicts: tuple[Verdict, ...], edits: Iterable[FieldEdit]) -> tuple[Transform, ...]:
+        """Of the fields at the very address that names the person, those whose values become pseudonyms."""
+        named = None if self.route.mode is Mode.OBSERVE else self.route.named_at(self.direction)
+        if named is None:
+            return ()
+        place = (named.place, named.name, named.steps)
+        return tuple(
+            edit.operation.transform
+            for found, edit in zip(verdicts, edits, strict=True)
+            if isinstance(found.action, Pseudonym)
+            and isinstance(edit.operation, Replace)
+            and (edit.address.place, edit.address.name, edit.address.steps) == place
         )
 
     def _verdict(self, rule: FieldRule, found: Standings) -> Verdict:

@@ -254,6 +254,13 @@ class Route(msgspec.Struct, frozen=True):
         """Whether the route says who the data is about."""
         return self.subject is not None or self.identified is not None or self.each is not None
 
+    def named_at(self, direction: Direction) -> Address | None:
+        """Where messages of this direction say who they, or each of their items, are about; None where nowhere."""
+        if self.each is not None and self.each.direction is direction:
+            items, field = self.each.items, self.each.field
+            return Address(items.place, items.text + field.text[1:], steps=items.steps + field.steps)
+        return self.subject if direction is Direction.REQUEST else None
+
     def section(self, direction: Direction) -> Section:
         return self.request if direction is Direction.REQUEST else self.response
 

@@ -39,9 +39,5 @@ class Identification:
     async def _known(self, identity: Identity) -> Person | None:
         if identity.handle:
             return Person(identity.handle, identity)
-        people = self._services.people
-        try:
-            handle = people.known(identity.name) or await people.meet(identity.name)
-        except ValueError:
-            return None
-        return Person(handle, identity)
+        handle = await self._services.people.handle(identity.name)
+        return None if handle is None else Person(handle, identity)

@@ -3,7 +3,7 @@
 1. The key's digest goes to the erase list as `begun`.
 2. An `erase` record goes to the operators' log.
 3. The row goes, every copy of its bytes in the file is overwritten, and every worker forgets the handle.
-   The links of the person's sessions go too; without the key they count for nothing already.
+   The links of the person's sessions and pseudonyms go too; without the key they count for nothing already.
 4. The erase list says `done`.
 
 Whoever opens the subject store next, or erases again, goes on where the last one died. A key that was
@@ -18,6 +18,7 @@ from gateway.crypto.keyring import KeyRing
 from gateway.model.words import Kind
 from gateway.runtime.operators import AUDIT, operator_log
 from gateway.stores.erasures import ERASED, EraseList, one_at_a_time
+from gateway.stores.pseudonyms import PSEUDONYMS, SqlitePseudonymStore
 from gateway.stores.sessions import SESSIONS, SqliteSessionStore
 from gateway.stores.subjects import SUBJECTS, SqliteSubjectStore, Subject
 
@@ -86,6 +87,7 @@ def _complete(state: Path, keys: KeyRing, by: str, busy_timeout: float) -> None:
     finally:
         store.close()
     _forget_sessions(state, digests, busy_timeout)
+    _forget_pseudonyms(state, keys, digests, busy_timeout)
     erasures.finish(digests)
 
 
@@ -97,6 +99,16 @@ def _forget_sessions(state: Path, digests: Sequence[bytes], busy_timeout: float)
         sessions.forget(digests)
     finally:
         sessions.close()
+
+
+def _forget_pseudonyms(state: Path, keys: KeyRing, digests: Sequence[bytes], busy_timeout: float) -> None:
+    if not (state / PSEUDONYMS).exists():
+        return
+    pseudonyms = SqlitePseudonymStore(state / PSEUDONYMS, keys, busy_timeout=busy_timeout)
+    try:
+        pseudonyms.forget(digests)
+    finally:
+        pseudonyms.close()
 
 
 def _record(state: Path, digests: Iterable[bytes], by: str) -> None:

@@ -46,6 +46,8 @@ class Everyone:
             step = self._decide(exchange, direction)
             if exchange.identity is not None:
                 await name_caller(exchange.identity, step)
+            if isinstance(step, Send):
+                await self._mint(step)
             if isinstance(step, Send) and step.recorded:
                 try:
                     self.index = await self._record(exchange, step)
@@ -70,6 +72,14 @@ class Everyone:
         facts = {subject: Facts(now, subject, state) for subject, state in self._states.items()}
         people = {identifier: facts[handle] for identifier, handle in self._handles.items()}
         return decide_each(exchange, direction, self._listed, people, now=now, strip=strip)
+
+    async def _mint(self, step: Send) -> None:
+        """Keep whom the pseudonyms in the items stand for, before any of them leaves. Raises StoreDown."""
+        mints = {share.subject: share.decision.plan.mints for share in step.shares if share.decision.plan.mints}
+        if mints:
+            people = self._gateway.services.people
+            named = [(identifier, handle) for identifier, handle in self._handles.items() if handle in mints]
+            await asyncio.gather(*[people.mint(identifier, handle, mints[handle]) for identifier, handle in named])
 
     async def _record(self, exchange: Exchange, step: Send) -> int | None:
         """All records in one group, where they fit into one; gives the index of the first. Raises StoreDown."""

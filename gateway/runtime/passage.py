@@ -46,8 +46,6 @@ class _Nothing:
 
 
 _NOTHING = _Nothing()
-NEVER_MET = "s1." + "A" * 22
-"""Somebody of whom nothing is kept: no key and no consent."""
 ANYTIME = Facts(now=0.0)
 """For decisions that no fact can change."""
 
@@ -126,7 +124,8 @@ class Passage:
                     return False
                 self._identify(identities)
             identifier = self.exchange.open_request(None)
-            subject = self._known_subject or self._handle_so_far(identifier)
+            people = self._gateway.services.people
+            subject = self._known_subject or (None if identifier is None else people.handle_so_far(identifier))
             return self.exchange.may_flow(self._facts(subject))
         except (Unreadable, StoreDown):
             # `admit_request` meets the same failure, and refuses.
@@ -150,26 +149,9 @@ class Passage:
         """Have the caller's handle for a record, if there will be one. Raises StoreDown."""
         exchange = self.exchange
         if exchange.caller is ANONYMOUS and (isinstance(step, Refuse) or step.recorded or self._flows):
-            handle = identity.handle or await self._handle(identity.name)
+            handle = identity.handle or await self._gateway.services.people.handle(identity.name)
             if handle is not None:
                 exchange.caller = caller_of(identity, handle)
-
-    async def _handle(self, identifier: str) -> str | None:
-        """The handle of a person, who gets a key where there is none; None where the text names nobody."""
-        people = self._gateway.services.people
-        try:
-            return people.known(identifier) or await people.meet(identifier)
-        except ValueError:
-            return None
-
-    def _handle_so_far(self, identifier: str | None) -> str | None:
-        """The same where nothing is to be kept yet; someone who was never met has a handle that stands for nobody."""
-        if identifier is None:
-            return None
-        try:
-            return self._gateway.services.people.find(identifier) or NEVER_MET
-        except ValueError:
-            return None
 
     def _facts(self, subject: str | None) -> Facts:
         if subject is None:
@@ -204,15 +186,16 @@ class Passage:
                     await identities.keys_come()
                 self._identify(identities)
             self._flows = body is None and exchange.head.has_body and self.request_reading is Reading.FLOWING
-            identifier = exchange.open_request(body)
-            subject = self._known_subject or (None if identifier is None else await self._handle(identifier))
+            identifier = self._identifier = exchange.open_request(body)
+            people = gateway.services.people
+            subject = self._known_subject or (None if identifier is None else await people.handle(identifier))
             if subject is not None and exchange.treatment.identified is not None and exchange.identity is not None:
                 exchange.caller = caller_of(exchange.identity, subject)
             step = await self._admit(subject, exchange.request_plans)
             if exchange.request_plans.signals is not None:
                 self._count_unreadable()
             if exchange.treatment.session_at is not None:
-                await self._follow_request(identifier, step)
+                await self._follow_request(step)
             if gateway.sightings is not None:
                 gateway.sightings.note(exchange, Direction.REQUEST, exchange.head.headers)
             if self._flows and isinstance(step, Send):
@@ -260,9 +243,8 @@ class Passage:
             raise Refused(gateway.refuse(cause, self)) from cause
         return self._outgoing(step)
 
-    async def _follow_request(self, identifier: str | None, step: Step) -> None:
-        """Keep who is about to sign in, or end the session of who signs out. Raises StoreDown."""
-        self._identifier = identifier
+    async def _follow_request(self, step: Step) -> None:
+        """End the session of who signs out. Raises StoreDown."""
         identities = self._gateway.services.identities
         if (
             self.exchange.treatment.signs_out
@@ -308,6 +290,8 @@ class Passage:
         if exchange.identity is not None:
             await self._name_caller(exchange.identity, step)
         if isinstance(step, Send):
+            if step.decision.plan.mints:
+                await self._mint(step)
             if step.recorded:
                 try:
                     self._index = await self._committed(step)
@@ -325,6 +309,8 @@ class Passage:
             step = self._decide(facts)
             if (identity := self.exchange.identity) is not None:
                 await self._name_caller(identity, step)
+            if isinstance(step, Send) and step.decision.plan.mints:
+                await self._mint(step)
             if isinstance(step, Send) and step.recorded:
                 try:
                     self._index = await self._committed(step)
@@ -370,6 +356,12 @@ class Passage:
         if isinstance(step, Send) and (strip or not step.recorded) and not self._flows:
             self._counted.message(self.direction, recorded=False)
         return step
+
+    async def _mint(self, step: Send) -> None:
+        """Keep whom the pseudonyms in the message stand for, before any of them leaves. Raises StoreDown."""
+        subject, identifier = self.exchange.subject, self._identifier
+        if subject is not None and identifier is not None:
+            await self._gateway.services.people.mint(identifier, subject, step.decision.plan.mints)
 
     def _committed(self, step: Send) -> Awaitable[int | None]:
         """Done when the record is durable, with its index; raises StoreDown where it cannot be."""

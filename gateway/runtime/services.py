@@ -17,12 +17,12 @@ from gateway.runtime.consents import complete
 from gateway.runtime.cookie_memory import CookieMemory
 from gateway.runtime.decisions import Decisions
 from gateway.runtime.destination_map import DestinationMap
-from gateway.runtime.erasure import open_subjects
 from gateway.runtime.identities import Identities, Tokens
 from gateway.runtime.key_source import open_keys
 from gateway.runtime.metrics import Metrics
 from gateway.runtime.moments import Moments
 from gateway.runtime.open_ledger import open_ledger
+from gateway.runtime.open_people import open_people
 from gateway.runtime.people import People
 from gateway.runtime.sessions import Sessions
 from gateway.runtime.settings_identity import IdentitySettings
@@ -34,7 +34,7 @@ from gateway.stores.destinations import DESTINATIONS
 from gateway.stores.keyfile import load_keyring
 from gateway.stores.ports import ConsentStore
 from gateway.stores.sessions import SESSIONS, SqliteSessionStore
-from gateway.stores.subjects import SUBJECTS, SqliteSubjectStore
+from gateway.stores.subjects import SUBJECTS
 
 COUNT_SECONDS = 60.0
 _COUNTS_IN_A_RECORD = 400
@@ -194,6 +194,7 @@ class Services:
         """Whether it can be told now who a person is and what they agreed to."""
         try:
             self.people.version()
+            self.people.minted.version()
             self.consent.version()
         except StoreDown:
             return False
@@ -237,8 +238,3 @@ def open_identities(settings: IdentitySettings, metrics: Metrics, log: Any, keys
     tokens = Tokens(settings.token, open_keys(settings.token, metrics, log)) if settings.token is not None else None
     visitors = Visitors(keys, settings.visitor.days) if settings.visitor is not None else None
     return Identities(settings, tokens, metrics, visitors)
-
-
-def open_people(state: Path, keys: KeyRing) -> People:
-    """The people of a state directory, for the running event loop. Raises StoreDown as `open_subjects`."""
-    return People(keys, open_subjects(state, keys), partial(SqliteSubjectStore, state / SUBJECTS, keys))

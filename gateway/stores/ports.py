@@ -5,6 +5,7 @@ from typing import Protocol
 
 from gateway.model.facts import SubjectState
 from gateway.stores.event import ConsentEvent, ServedNotice
+from gateway.stores.pseudonyms import MintedRow
 from gateway.stores.subjects import Subject
 
 
@@ -90,10 +91,37 @@ class SubjectStore(Protocol):
     def find(self, identifier: str) -> Subject | None:
         """What is kept of a person, None where there is no key. Never makes one."""
 
+    def at(self, indexes: Sequence[bytes]) -> dict[bytes, Subject]:
+        """The same for many people, given by `KeyRing.subject_index`, without those who have no key."""
+
+    def with_keys(self, digests: Iterable[bytes]) -> list[Subject]:
+        """The same for many people, given by the SHA-256 of their keys."""
+
     def holds(self, digests: Iterable[bytes]) -> list[bytes]:
         """Those of the keys, by SHA-256, that are here."""
 
     def erase(self, digests: Sequence[bytes]) -> None:
         """Destroy these keys; done when this returns, however often it is repeated."""
+
+    def close(self) -> None: ...
+
+
+class PseudonymStore(Protocol):
+    """Whom pseudonyms stand for. Every call raises StoreDown(CONSENT_STORE_DOWN) if it cannot answer.
+
+    Pseudonyms are given by `KeyRing.pseudonym_index`, people by the SHA-256 of their keys.
+    """
+
+    def version(self) -> int | None:
+        """A number that changes with every write after which an earlier answer of `persons` is wrong."""
+
+    def persons(self, pseudonym: bytes) -> list[bytes]:
+        """All whom the pseudonym stands for, those erased meanwhile among them."""
+
+    def keep(self, rows: Sequence[MintedRow]) -> None:
+        """Add rows, durable when this returns."""
+
+    def forget(self, persons: Sequence[bytes]) -> None:
+        """Delete every row of these people."""
 
     def close(self) -> None: ...

@@ -11,7 +11,6 @@ Guarantee: what any process committed before the call is seen by `find` and `is_
 call that wrote it returns.
 """
 
-import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -20,16 +19,15 @@ from secrets import token_bytes
 
 import msgspec
 
-from gateway.stores.down import down, store_down
-from gateway.stores.generation import Generation
-from gateway.stores.sqlite import identity, open_database, transaction
+from gateway.stores.down import store_down
+from gateway.stores.sqlite import open_database, transaction
+from gateway.stores.watched import Watched
 
 SESSIONS = "sessions.sqlite"
 """The file's name in the state directory."""
 
 _APPLICATION_ID = 0x70677735  # "pgw5"
 _CACHED = 65_536
-_LOOK_EVERY = 1.0
 _UNREADABLE = "the session store cannot be read"
 _UNWRITABLE = "the session store cannot be written"
 
@@ -70,29 +68,18 @@ class SqliteSessionStore:
     """
 
     def __init__(self, path: Path, *, busy_timeout: float = 1.0) -> None:
-        self._path = path
         self._cache: OrderedDict[bytes, Link | bool | None] = OrderedDict()
         self._cached_version = -1
-        self._look_again_at = 0.0
         with store_down("the session store cannot be opened"):
             self._connection = open_database(
                 path, application_id=_APPLICATION_ID, migrations=_MIGRATIONS, busy_timeout=busy_timeout
             )
             self._connection.execute("PRAGMA secure_delete = ON")
-            self._file = identity(path)
-            self._generation = Generation(path.with_suffix(".generation"))
+            self._watched = Watched(path, _UNREADABLE)
 
     def version(self) -> int | None:
         """A number that changes with every write of any process; None while one is under way, or died halfway."""
-        try:
-            started, settled = self._generation.read()
-            if time.monotonic() >= self._look_again_at:
-                if identity(self._path) != self._file:
-                    raise FileNotFoundError("the session store was replaced")
-                self._look_again_at = time.monotonic() + _LOOK_EVERY
-        except OSError as problem:
-            raise down(_UNREADABLE) from problem
-        return started if settled else None
+        return self._watched.version()
 
     def find(self, session: bytes) -> Link | None:
         """The link of a session, whatever its end; None without one."""
@@ -162,7 +149,7 @@ class SqliteSessionStore:
             return int(self._connection.execute(query, (person,)).fetchone()[0])
 
     def close(self) -> None:
-        self._generation.close()
+        self._watched.generation.close()
         self._connection.close()
 
     @contextmanager
@@ -170,9 +157,9 @@ class SqliteSessionStore:
         # Where this raises, the number stays unfinished: readers ask the database until the next write.
         with store_down(_UNWRITABLE):
             with transaction(self._connection):
-                number = self._generation.begin()
+                number = self._watched.generation.begin()
                 yield
-            self._generation.end(number)
+            self._watched.generation.end(number)
 
     def _insert(self, link: Link, sign_in: bytes) -> None:
         self._connection.execute(

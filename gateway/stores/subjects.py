@@ -23,6 +23,7 @@ from gateway.crypto.keyring import SUBJECT_KEY_SIZE, KeyRing, handle_of_key
 from gateway.model.errors import StoreDown
 from gateway.stores.down import down, store_down
 from gateway.stores.generation import Generation
+from gateway.stores.root_mark import ROOT_TABLE, check_root
 from gateway.stores.sqlite import identity, open_database, transaction
 
 SUBJECTS = "subjects.sqlite"
@@ -44,7 +45,7 @@ _MIGRATIONS = (
             digest BLOB NOT NULL UNIQUE,
             since INTEGER NOT NULL
         ) WITHOUT ROWID""",
-        "CREATE TABLE root (mark BLOB NOT NULL)",
+        ROOT_TABLE,
     ),
 )
 
@@ -84,7 +85,7 @@ class SqliteSubjectStore:
                 self._connection.execute("PRAGMA temp_store = MEMORY")
                 self._file = identity(path)
                 self._generation = Generation(path.with_suffix(".generation"))
-                self._check_root()
+                check_root(self._connection, path, keys.subject_root())
                 self._refuse_erased(erased)
             except (sqlite3.Error, OSError, StoreDown):
                 self._connection.close()
@@ -155,6 +156,19 @@ class SqliteSubjectStore:
         """
         self._settled()
         return self._at(self._keys.subject_index(identifier))
+
+    def at(self, indexes: Sequence[bytes]) -> dict[bytes, Subject]:
+        """What is kept of the people at these indexes, without those who have no key."""
+        self._settled()
+        return dict(self._all_at(indexes))
+
+    def with_keys(self, digests: Iterable[bytes]) -> list[Subject]:
+        """What is kept of the people with these keys, by digest, without those who were erased."""
+        self._settled()
+        with store_down(_UNREADABLE):
+            query = "SELECT person, key, digest, since FROM subject WHERE digest = ?"
+            rows = [self._connection.execute(query, (digest,)).fetchone() for digest in digests]
+        return [self._subject(*row) for row in rows if row is not None]
 
     def version(self) -> int | None:
         """A number that changes with every erasure in any process; None while one is under way, or died halfway."""
@@ -248,18 +262,6 @@ class SqliteSubjectStore:
                     return True
                 kept = piece[-len(wrapped[0]) :] if wrapped else b""
         return False
-
-    def _check_root(self) -> None:
-        """Under another root key everyone would be met anew, and nobody's consents found."""
-        mark = self._connection.execute("SELECT mark FROM root").fetchone()
-        if mark is None:
-            with transaction(self._connection):
-                self._connection.execute(
-                    "INSERT INTO root SELECT ? WHERE NOT EXISTS (SELECT 1 FROM root)", (self._keys.subject_root(),)
-                )
-            mark = self._connection.execute("SELECT mark FROM root").fetchone()
-        if mark != (self._keys.subject_root(),):
-            raise down("subjects.sqlite was made under another root key: restore keys/root.key from your backup")
 
     def _refuse_erased(self, erased: Iterable[bytes]) -> None:
         back = self.holds(erased)

@@ -57,7 +57,7 @@ def logged(state):
 def test_show_tells_what_is_kept_and_keeps_nothing(run, logged):
     printed = run("subject", "show", "--subject", "Ann@shop.example")
     assert handle_of(logged, ANN) in printed.out
-    assert "records  2" in printed.out
+    assert "records    2" in printed.out
     found = json.loads(run("subject", "show", "--subject", ANN, "--json").out)
     assert (found["known"], found["handle"], found["records"]) == (True, handle_of(logged, ANN), 2)
     assert found["since"].endswith("Z")
@@ -73,7 +73,7 @@ def test_show_counts_the_sessions_that_lead_to_the_person(run, state):
     subjects.close()
     sessions.close()
     assert json.loads(run("subject", "show", "--subject", ANN, "--json").out)["sessions"] == 2
-    assert "sessions 2" in run("subject", "show", "--subject", ANN).out
+    assert "sessions   2" in run("subject", "show", "--subject", ANN).out
 
     assert run("subject", "show", "--subject", "carl").out == "nothing is kept of this person\n"
     assert json.loads(run("subject", "show", "--subject", "carl", "--json").out)["known"] is False

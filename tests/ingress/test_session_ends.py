@@ -250,7 +250,7 @@ async def test_an_answer_whose_link_cannot_be_kept_does_not_go_out(port, service
 
 async def test_without_the_store_nobody_passes_for_anybody(port, service, monkeypatch):
     await signed_in(port, service)
-    store = port.gateway.services.identities.sessions._store
-    monkeypatch.setattr(store, "_path", store._path.with_name("gone"))
-    monkeypatch.setattr(store, "_look_again_at", 0.0)
+    watched = port.gateway.services.identities.sessions._store._watched
+    monkeypatch.setattr(watched, "_path", watched._path.with_name("gone"))
+    monkeypatch.setattr(watched, "_look_again_at", 0.0)
     assert await person(port, cookie(FIRST)) == "consent_store_down"

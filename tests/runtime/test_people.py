@@ -1,11 +1,14 @@
 import asyncio
 import threading
+from functools import partial
 
 import pytest
 
 from gateway.crypto.keyring import KeyRing
 from gateway.model.errors import StoreDown
 from gateway.model.words import Posture
+from gateway.runtime.minted import Minted
+from gateway.runtime.open_people import open_holders, open_people
 from gateway.runtime.people import People
 from gateway.stores.subjects import SqliteSubjectStore
 
@@ -42,7 +45,8 @@ def rounds():
 @pytest.fixture
 async def people(tmp_path, rounds, gate):
     path = tmp_path / "subjects.sqlite"
-    opened = People(KEYS, SqliteSubjectStore(path, KEYS), lambda: Counting(path, rounds, gate))
+    minted = Minted(open_holders(tmp_path, KEYS), partial(open_holders, tmp_path, KEYS))
+    opened = People(KEYS, SqliteSubjectStore(path, KEYS), lambda: Counting(path, rounds, gate), minted)
     yield opened
     opened.close()
 
@@ -120,8 +124,7 @@ async def test_whom_the_text_does_not_name_is_nobody(people):
 
 
 async def test_nobody_waits_for_ever_for_people_that_were_closed(tmp_path):
-    path = tmp_path / "subjects.sqlite"
-    people = People(KEYS, SqliteSubjectStore(path, KEYS), lambda: SqliteSubjectStore(path, KEYS))
+    people = open_people(tmp_path, KEYS)
     people._meeting._thread.shutdown()
     with pytest.raises(asyncio.CancelledError):
         await asyncio.wait_for(people.meet(ANN), 5)

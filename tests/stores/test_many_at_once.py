@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from gateway.crypto.keyring import KeyRing
 from gateway.model.words import ConsentStatus
-from gateway.runtime.people import People
+from gateway.runtime.open_people import open_people
 from gateway.stores import consent as module
 from gateway.stores import subjects as subjects_module
 from gateway.stores.consent import SqliteConsentStore
@@ -84,8 +84,7 @@ def test_keys_are_read_with_as_few_questions_as_a_statement_allows(tmp_path, mon
 
 
 async def test_everybody_is_met_at_once_and_whom_no_text_names_is_left_out(tmp_path):
-    path = tmp_path / "subjects.sqlite"
-    people = People(KEYS, SqliteSubjectStore(path, KEYS), lambda: SqliteSubjectStore(path, KEYS))
+    people = open_people(tmp_path, KEYS)
     met = await people.meet_all(["ann", "ANN", "bob", " ", "\ud800"])
     assert set(met) == {"ann", "ANN", "bob"}
     assert met["ann"] == met["ANN"] == await people.meet("ann") != met["bob"]

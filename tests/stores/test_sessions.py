@@ -155,7 +155,7 @@ def test_one_person_is_forgotten_and_nobody_else(store, worker, path):
 
 def test_a_store_that_was_replaced_answers_nothing(store, path, tmp_path):
     store.sign_in(link(ONE), NOW)
-    store._look_again_at = 0.0
+    store._watched._look_again_at = 0.0
     path.rename(tmp_path / "elsewhere")
     path.write_bytes((tmp_path / "elsewhere").read_bytes())
     with pytest.raises(StoreDown):
@@ -171,7 +171,7 @@ def test_a_file_of_something_else_is_refused(path):
 def die(path, step):
     store = SqliteSessionStore(path)
     if step == "after":
-        store._generation.end = lambda _: os._exit(9)
+        store._watched.generation.end = lambda _: os._exit(9)
     else:
         store._insert = lambda *_: os._exit(9)
     store.sign_in(link(ONE), NOW)

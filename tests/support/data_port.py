@@ -23,7 +23,8 @@ from gateway.runtime.cookie_memory import CookieMemory
 from gateway.runtime.decisions import Decisions
 from gateway.runtime.gateway import Gateway
 from gateway.runtime.metrics import Metrics
-from gateway.runtime.services import Services, open_identities, open_people
+from gateway.runtime.open_people import open_people
+from gateway.runtime.services import Services, open_identities
 from gateway.runtime.sessions import Sessions
 from gateway.runtime.settings import Listener, Tls
 from gateway.runtime.settings_identity import IdentitySettings
