@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.crypto.keyring import KeyRing
-from gateway.crypto.pseudonym import canonical_bytes, keyed_hash, pseudonym
+from gateway.crypto.pseudonym import canonical_bytes, is_pseudonym, keyed_hash, pseudonym
 
 KEYS = KeyRing(bytes(range(32)), "26q4a")
 EMAIL, PHONE, CARD, NAME = (
@@ -87,3 +87,35 @@ def test_both_normal_forms_of_a_text_join(text):
     forms = {pseudonym(key, unicodedata.normalize(form, text), NAME) for form in ("NFC", "NFD")}
 
     assert len(forms) == 1
+
+
+@given(st.text(), st.sampled_from([EMAIL, PHONE, CARD, NAME]))
+def test_every_pseudonym_has_the_form_and_is_nobodys_identifier(text, data_class):
+    made = pseudonym(KEYS.field_key("pseudonym", "shop", data_class), text, data_class)
+
+    assert is_pseudonym(made)
+    for written in (made, made.upper(), f" {made}\t", made[:-3]):
+        with pytest.raises(ValueError, match="a pseudonym is no identifier"):
+            KEYS.subject_index(written)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "p1.", "p1.26q4a." + "A" * 21, "p1.26q4a." + "A" * 23, "p1.26q5a." + "A" * 22, "P1.26q4a." + "A" * 22,
+     "p1.26q4a." + "A" * 21 + "B", "h1.26q4a." + "A" * 22, "p1.26q4a." + "A" * 22 + "\n"],
+)  # fmt: skip
+def test_what_is_no_pseudonym(text):
+    assert not is_pseudonym(text)
+
+
+@pytest.mark.parametrize("text", ["p1.smith", "p1", "ann.p1.26q4a.", "p1.26q4", "p1.99999.x"])
+def test_identifiers_that_only_look_a_little_like_one_are_somebodys(text):
+    assert len(KEYS.subject_index(text)) == 16
+
+
+def test_the_index_of_a_pseudonym_outlives_its_epoch_and_needs_the_root_key():
+    later, other = KeyRing(bytes(range(32)), "27q1a"), KeyRing(bytes(32), "26q4a")
+    made = pseudonym(KEYS.field_key("pseudonym", "shop", NAME), "ann", NAME)
+
+    assert KEYS.pseudonym_index(made) == later.pseudonym_index(made) != other.pseudonym_index(made)
+    assert len(KEYS.pseudonym_index(made)) == 16
