@@ -1,4 +1,4 @@
-"""An application that holds nothing but a pseudonym sends it on: the person behind it is found, and what they decided."""
+"""An application that holds only a pseudonym sends it on: the person behind it is found, and what they decided."""
 
 import json
 import os
