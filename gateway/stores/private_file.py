@@ -20,7 +20,7 @@ def read_private(path: Path) -> bytes:
         OSError: it cannot be read.
     """
     with path.open("rb") as file:
-        if _exposed(os.fstat(file.fileno()), 0o077) or _replaceable(path.parent.stat()):
+        if _exposed(os.fstat(file.fileno()), 0o077) or replaceable(path.parent):
             raise ExposedFileError
         return file.read(_LARGEST)
 
@@ -29,9 +29,11 @@ def _exposed(status: os.stat_result, forbidden: int) -> bool:
     return bool(stat.S_IMODE(status.st_mode) & forbidden) or status.st_uid not in (0, os.geteuid())
 
 
-def _replaceable(directory: os.stat_result) -> bool:
+def replaceable(directory: Path) -> bool:
+    """Whether other users can put another file in the place of one in the directory. Raises OSError."""
+    status = directory.stat()
     # With the sticky bit, nobody can take away or rename what another owns; mounts of secrets are made so.
-    return _exposed(directory, 0 if directory.st_mode & stat.S_ISVTX else 0o022)
+    return _exposed(status, 0 if status.st_mode & stat.S_ISVTX else 0o022)
 
 
 def write_new(path: Path, content: bytes) -> bool:
