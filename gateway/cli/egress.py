@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
+from gateway.cli import egress_ca
+
 if TYPE_CHECKING:
     from gateway.model.errors import Diagnostic
     from gateway.policy.policy import Policy
@@ -29,9 +31,11 @@ def command(context: click.Context, config: Path | None, as_json: bool) -> int:
     SIGTERM drains, a second one stops at once; SIGHUP, or a change of a file, reloads.
     """
     if context.invoked_subcommand is not None:
+        context.obj = config
         return 0
     if config is None:
         raise click.UsageError("give -c gateway.yaml, with a section 'egress:'")
+    from gateway.egress.authority_watch import check_authority
     from gateway.model.errors import ConfigError
     from gateway.runtime.reload import load_directory
     from gateway.runtime.settings_egress import egress_view
@@ -46,13 +50,18 @@ def command(context: click.Context, config: Path | None, as_json: bool) -> int:
     if contradictions:
         raise ConfigError(contradictions)
     load_keyring(Path(settings.state))
-    return asyncio.run(_run(settings, policy, config, [*warnings, *more], as_json=as_json))
+    ending = check_authority(settings, str(config))
+    return asyncio.run(_run(settings, policy, config, [*warnings, *more, *ending], as_json=as_json))
+
+
+command.add_command(egress_ca.command)
 
 
 async def _run(
     settings: "Settings", policy: "Policy", config: Path, warnings: "Sequence[Diagnostic]", *, as_json: bool
 ) -> int:
     from gateway.cli.output import errors, print_diagnostics
+    from gateway.egress.authority_watch import days_left_metric
     from gateway.runtime import telemetry
     from gateway.runtime.settings_egress import egress_view
     from gateway.workers.admin import Admin
@@ -65,7 +74,8 @@ async def _run(
     supervisor = Supervisor(settings, policy, log, settings_file=config, crew=EGRESS, view=egress_view)
     # Other settings may be in force by the time that somebody asks.
     declare = lambda: supervisor.settings.ledger.declared()  # noqa: E731, PLW0108
-    admin = Admin(settings.admin, supervisor.condition, declare)
+    further = lambda: days_left_metric(supervisor.settings)  # noqa: E731
+    admin = Admin(settings.admin, supervisor.condition, declare, further)
     try:
         address = await admin.start()
         await supervisor.start()

@@ -13,8 +13,18 @@ if TYPE_CHECKING:
 MOST_DAYS = 3650
 DEFAULT_OWNER = "privacy-gateway"
 
+
+def _given_before(context: click.Context, _parameter: click.Parameter, value: Path | None) -> Path | None:
+    # `egress -c gateway.yaml ca …` says the same as `egress ca … -c gateway.yaml`.
+    return value or context.find_object(Path)
+
+
 _config = click.option(
-    "-c", "--config", type=click.Path(dir_okay=False, path_type=Path), help="gateway.yaml, which names the directory."
+    "-c",
+    "--config",
+    type=click.Path(dir_okay=False, path_type=Path),
+    callback=_given_before,
+    help="gateway.yaml, which names the directory.",
 )
 _directory = click.option(
     "--directory", type=click.Path(file_okay=False, path_type=Path), help="Directory of the authority, instead of -c."
@@ -99,7 +109,7 @@ def show(config: Path | None, directory: Path | None, rules: Path | None, as_jso
     Exit status 2 where it ends within 30 days, or is constrained and leaves out a host of the rules.
     """
     from gateway.cli.output import FINDINGS, FINE, console, print_json
-    from gateway.egress.authority import TRUSTED_FILE, WARNING_DAYS, next_authority, read_authority
+    from gateway.egress.authority import ROTATE, TRUSTED_FILE, WARNING_DAYS, next_authority, read_authority
 
     place, _ = _place(config, directory)
     authority, following = read_authority(place), next_authority(place)
@@ -120,8 +130,8 @@ def show(config: Path | None, directory: Path | None, rules: Path | None, as_jso
     console.print(f"clients    {trusted}", soft_wrap=True)
     for host in left_out:
         console.print(f"not for    {host}, which the rules name: `egress ca rotate --constrain`", soft_wrap=True)
-    if authority.warning(now):
-        console.print(authority.warning(now), soft_wrap=True)
+    if authority.days_left(now) < WARNING_DAYS:
+        console.print(f"it ends soon, or has ended: {ROTATE}", soft_wrap=True)
     return status
 
 

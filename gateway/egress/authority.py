@@ -26,6 +26,7 @@ TRUSTED_FILE = "authority.pem"
 DEFAULT_DAYS = 730
 WARNING_DAYS = 30
 """From so many days before its end on, an authority is warned of."""
+ROTATE = "run `egress ca rotate`, let clients trust what `egress ca export` prints, then `egress ca retire`"
 
 _PARAMETERS_FILE = "mitmproxy-dhparam.pem"
 _PARAMETERS = b"""\
@@ -75,16 +76,6 @@ class Authority:
     def days_left(self, now: dt.datetime) -> int:
         """Whole days until its end; negative once it has passed."""
         return (self.until - now) // dt.timedelta(days=1)
-
-    def warning(self, now: dt.datetime) -> str:
-        """What to do about an end that is near, empty while it is not."""
-        left = self.days_left(now)
-        if left >= WARNING_DAYS:
-            return ""
-        return (
-            f"the authority for interception ends in {left} days: run `egress ca rotate`, let clients trust "
-            "what `egress ca export` prints, then `egress ca retire`"
-        )
 
     def pem(self) -> bytes:
         """The certificate, without the key."""
@@ -167,8 +158,8 @@ def load_authority(directory: Path, now: dt.datetime | None = None) -> Authority
     found = read_authority(directory)
     at = now or dt.datetime.now(dt.UTC)
     if at > found.until:
-        why = f"the authority for interception has ended on {found.until:%Y-%m-%d}: run `egress ca rotate`, let clients"
-        raise StoreDown(Posture.KEY_PROVIDER_DOWN, f"{why} trust the new one, then `egress ca retire`")
+        why = f"the authority for interception has ended on {found.until:%Y-%m-%d}: {ROTATE}"
+        raise StoreDown(Posture.KEY_PROVIDER_DOWN, why)
     if at < found.certificate.not_valid_before_utc:
         why = "the authority for interception is not valid yet: check the clock of this machine"
         raise StoreDown(Posture.KEY_PROVIDER_DOWN, why)

@@ -50,6 +50,7 @@ _ERRORS = {
 _WARNINGS = {
     "PG943": "the keys of tokens come over a connection on which they can be replaced",
     "PG932": "a file that keeps heads lies on the same device as the ledger, and is lost or changed with it",
+    "PG961": "the authority by which proxies read TLS ends within 30 days",
     "PG959": "secrets travel in the clear over the network",
     "PG918": "the admin listener can be reached from other hosts, and it asks nobody who they are",
 }

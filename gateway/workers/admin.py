@@ -4,7 +4,7 @@ It shows digests, slots and counts, never anything of a message. It asks nobody 
 listens on loopback unless told otherwise.
 """
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 
 import msgspec
 from aiohttp import web
@@ -18,6 +18,8 @@ from gateway.workers.condition import Condition
 Look = Callable[[], Awaitable[Condition]]
 Declare = Callable[[], dict[str, object]]
 """What the ledger promises: its durability, and the loss bound."""
+Further = Callable[[], Iterable[Metric]]
+"""Metrics of one kind of gateway only."""
 
 _NO_STORE = {"Cache-Control": "no-store"}
 
@@ -25,9 +27,9 @@ _NO_STORE = {"Cache-Control": "no-store"}
 class Admin:
     """Serves the condition that `look` gives at the time of each request."""
 
-    def __init__(self, listener: Listener, look: Look, declare: Declare) -> None:
+    def __init__(self, listener: Listener, look: Look, declare: Declare, further: Further = tuple) -> None:
         self._listener = listener
-        self._runner = web.AppRunner(make_app(look, declare), access_log=None, handle_signals=False)
+        self._runner = web.AppRunner(make_app(look, declare, further), access_log=None, handle_signals=False)
 
     async def start(self) -> Listener:
         """Listen; returns the listener with the port that it really has.
@@ -46,7 +48,7 @@ class Admin:
         await self._runner.cleanup()
 
 
-def make_app(look: Look, declare: Declare) -> web.Application:
+def make_app(look: Look, declare: Declare, further: Further = tuple) -> web.Application:
     """The application; GET and HEAD only."""
 
     async def healthz(_request: web.Request) -> web.Response:
@@ -58,7 +60,7 @@ def make_app(look: Look, declare: Declare) -> web.Application:
 
     async def metrics(_request: web.Request) -> web.Response:
         condition = await look()
-        text = render(condition.metrics, _process_metrics(condition))
+        text = render(condition.metrics, [*_process_metrics(condition), *further()])
         return web.Response(body=text, headers={"Content-Type": CONTENT_TYPE, **_NO_STORE})
 
     app = web.Application()

@@ -24,8 +24,12 @@ from gateway.egress.authority import (
     trusted_by_clients,
 )
 from gateway.egress.authority_certificate import Permitted, host_name, permitted_hosts
+from gateway.egress.authority_watch import check_authority, days_left_metric
 from gateway.model.errors import StoreDown
 from gateway.model.words import Posture
+from gateway.runtime.listener import Listener
+from gateway.runtime.settings import Settings
+from gateway.runtime.settings_egress import EgressSettings, ProxyListener
 
 NOW = dt.datetime.now(dt.UTC).replace(microsecond=0)
 DAY = dt.timedelta(days=1)
@@ -274,11 +278,32 @@ def test_where_others_could_replace_it_none_is_made(place):
 def test_the_end_is_warned_of_and_kept(place, moment, left, warned, said):
     authority = create_authority(place, days=60, now=NOW)
     assert authority.days_left(moment) == left
-    assert bool(authority.warning(moment)) is warned
+    settings = Settings(
+        listeners=(),
+        state="state",
+        egress=EgressSettings(ca=str(place), proxies=(ProxyListener(Listener("127.0.0.1", 0)),)),
+    )
     if said:
+        assert said in refused(check_authority, settings, "gateway.yaml", moment)
         assert said in refused(load_authority, place, moment)
     else:
         assert load_authority(place, moment).fingerprint == authority.fingerprint
+        found = check_authority(settings, "gateway.yaml", moment)
+        assert [(each.code, f" {left} days" in each.message) for each in found] == [("PG961", True)] * warned
+
+
+def test_the_days_that_are_left_are_a_metric(place):
+    def shown(*proxies):
+        egress = EgressSettings(ca=str(place), proxies=proxies)
+        metrics = days_left_metric(Settings(listeners=(), state="state", egress=egress))
+        return [sample.value for each in metrics for sample in each.samples]
+
+    port = ProxyListener(Listener("127.0.0.1", 0))
+    assert shown(port) == []
+    create_authority(place, days=5, now=NOW - 10 * DAY)
+    assert shown(port) in ([-5], [-6])
+    assert shown() == []
+    assert days_left_metric(Settings(listeners=(), state="state")) == []
 
 
 def test_one_that_has_ended_can_be_rotated(place):

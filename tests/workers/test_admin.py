@@ -1,6 +1,7 @@
 import msgspec
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
+from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from gateway.runtime.anchoring import AnchoringStatus, AnchorStatus
@@ -26,11 +27,11 @@ def condition(**workers: Status | None) -> Condition:
     return Condition(DIGEST, workers, 3, {"accepted": 2, "refused": 1}, metrics.snapshot(), contracts=contracts)
 
 
-async def client_of(current: Condition):
+async def client_of(current: Condition, *further: Metric):
     async def look() -> Condition:
         return current
 
-    client = TestClient(TestServer(make_app(look, DECLARED)))
+    client = TestClient(TestServer(make_app(look, DECLARED, lambda: further)))
     await client.start_server()
     return client
 
@@ -69,6 +70,14 @@ async def test_readiness_names_the_policy_of_each_worker():
             "w1": {"answers": False},
         },
     }
+    await client.close()
+
+
+async def test_metrics_of_one_kind_of_gateway_follow_the_others():
+    client = await client_of(condition(w0=status()), GaugeMetricFamily("privacy_gateway_days", "Days", value=9))
+    text = await (await client.get("/metrics")).text()
+    assert "privacy_gateway_days 9.0" in text
+    assert "privacy_gateway_worker_ready" in text
     await client.close()
 
 
