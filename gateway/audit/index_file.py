@@ -21,7 +21,7 @@ NAME = "index.sqlite"
 LOCK = "index.lock"
 BUILDING = "index.sqlite.building"
 APPLICATION_ID = 0x50474958
-VERSION = 1
+VERSION = 2
 BUSY_SECONDS = 10.0
 """How long another process may take to bring the index up to date before one looks elsewhere."""
 BUILDING_SECONDS = 1.0

@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from gateway.audit.reading import CHECKPOINT, unreadable
+from gateway.audit.search import caller_group
 
 LEAF_BYTES = 16
 """So much of the leaf hash tells a line from every other one."""
@@ -39,6 +40,7 @@ class _Line(msgspec.Struct):
     direction: str | None = None
     reason: str | None = None
     purpose: str | None = None
+    caller: str | None = None
     fields: msgspec.Raw = msgspec.Raw(b"null")
 
 
@@ -56,12 +58,14 @@ class Forms:
         self._memo: dict[tuple[object, ...], int] = {}
 
     def of(self, line: _Line) -> int:
-        key = (line.kind, line.route, line.recipient, line.direction, line.reason, line.purpose, bytes(line.fields))
+        caller = line.caller if line.caller is None else caller_group(line.caller)
+        words = (line.kind, line.route, line.recipient, line.direction, line.reason, caller)
+        key = (*words, line.purpose, bytes(line.fields))
         found = self._memo.get(key)
         if found is None:
             if len(self._memo) >= MEMO:
                 self._memo.clear()
-            found = self._memo[key] = self._number(_form(line))
+            found = self._memo[key] = self._number(_form(line, words))
         return found
 
 
@@ -145,7 +149,7 @@ def _lenient(raw: bytes) -> _Line:
         raise unreadable() from None
 
 
-def _form(line: _Line) -> bytes:
+def _form(line: _Line, words: tuple[str | None, ...]) -> bytes:
     """The form as JSON: keys as in a record, each different field once; a purpose without fields as one."""
     try:
         fields = msgspec.json.decode(line.fields, type=list[dict[str, Any]] | None) or []
@@ -153,8 +157,7 @@ def _form(line: _Line) -> bytes:
         raise unreadable() from None
     own = [{"purpose": line.purpose}] if line.purpose else []
     seen = {_Field(*(_text(field.get(key)) for key in ("class", "purpose", "reason"))) for field in fields or own}
-    words = {key: getattr(line, key) for key in ("kind", "route", "recipient", "direction", "reason")}
-    said = {key: value for key, value in words.items() if value is not None}
+    said = {key: value for key, value in zip(_SAID, words, strict=True) if value is not None}
     return msgspec.json.encode(said | {"fields": sorted(seen)}, order="sorted")
 
 
@@ -162,5 +165,6 @@ def _text(value: object) -> str:
     return value if isinstance(value, str) else ""
 
 
-_WORDS = ("subject", "request", "recipient", "route", "direction", "reason", "purpose")
+_SAID = ("kind", "route", "recipient", "direction", "reason", "caller")
+_WORDS = ("caller", "subject", "request", "recipient", "route", "direction", "reason", "purpose")
 _lines = msgspec.json.Decoder(_Line)

@@ -11,19 +11,20 @@ from typing import Any, Literal, Self, TypeAlias, get_args
 import msgspec
 
 from gateway.audit.reading import Entry, Head, head_of, newest_first
+from gateway.model.identity import APPLICATION_CALLER
 from gateway.model.words import Kind
 
 _PLAIN = re.compile(r"[A-Za-z0-9 ._:*-]+")
 
-Group: TypeAlias = Literal["recipient", "route", "kind", "purpose", "class"]
+Group: TypeAlias = Literal["recipient", "route", "kind", "purpose", "class", "caller"]
 GROUPS: tuple[Group, ...] = get_args(Group)
-"""What records can be counted by."""
+"""What records can be counted by; callers as `caller_group` tells them apart."""
 
 
 class Query(msgspec.Struct, frozen=True, kw_only=True):
     """What is asked for; empty means any. `subject` is a handle; times are as records write them.
 
-    `caller` is the handle of a verified caller, by whichever source; the index does not know it.
+    `caller` is `application:NAME`, or the handle of a verified person, by whichever source.
     """
 
     subject: str = ""
@@ -39,6 +40,11 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
     since: str = ""
     until: str = ""
     limit: int | None = None
+
+    @property
+    def needs_log(self) -> bool:
+        """Whether only the log itself can answer: the index does not know the people who called."""
+        return bool(self.caller) and not self.caller.startswith(APPLICATION_CALLER)
 
 
 class Counts(msgspec.Struct):
@@ -79,7 +85,7 @@ def search(slots: list[Path], query: Query) -> Iterator[Entry]:
     """Matching records, newest first."""
     # A record that matches holds each of these as a whole JSON string.
     literals = [msgspec.json.encode(text) for text in _strings(query)]
-    if query.caller:
+    if query.needs_log:
         literals.append(_calls(query).encode())
 
     def choose(line: bytes) -> bool:
@@ -95,7 +101,7 @@ def matches(entry: Entry, query: Query) -> bool:
         wanted = getattr(query, key)
         if wanted and record.get(key) != wanted:
             return False
-    if query.caller and not _word(record.get("caller")).endswith(_calls(query)):
+    if query.needs_log and not _word(record.get("caller")).endswith(_calls(query)):
         return False
     time = record.get("time", "")
     if (query.since and time < query.since) or (query.until and time >= query.until):
@@ -104,12 +110,12 @@ def matches(entry: Entry, query: Query) -> bool:
 
 
 def _calls(query: Query) -> str:
-    """How a caller's text ends: before it stands the source that vouched."""
+    """How the text of a person who called ends: before it stands the source that vouched."""
     return f":{query.caller}"
 
 
 def says(record: Mapping[str, Any], query: Query) -> bool:
-    """Whether route, recipient, kind, direction and fields are those asked for: all that many records share.
+    """Whether all that many records share is as asked for: route, recipient, kind, direction, application and fields.
 
     The heads of every minute are found only by their kind.
     """
@@ -119,6 +125,8 @@ def says(record: Mapping[str, Any], query: Query) -> bool:
         wanted = getattr(query, key)
         if wanted and record.get(key) != wanted:
             return False
+    if query.caller and not query.needs_log and record.get("caller") != query.caller:
+        return False
     if not (query.data_class or query.purpose or query.reason):
         return True
     if any(True for _ in _fields(record, query)):
@@ -132,7 +140,14 @@ def values_of(record: Mapping[str, Any], query: Query, by: Group | None) -> set[
         return set()
     if by in ("purpose", "class"):
         return {_word(field.get(by)) for field in _fields(record, query)} or {""}
+    if by == "caller":
+        return {caller_group(_word(record.get(by)))}
     return {_word(record.get(by))}
+
+
+def caller_group(caller: str) -> str:
+    """Under what a caller is counted: an application by its name, people by the source that vouched for them."""
+    return caller if caller.startswith(APPLICATION_CALLER) else caller.partition(":")[0]
 
 
 def _word(value: object) -> str:
@@ -163,7 +178,8 @@ def _is_class(found: str, wanted: str) -> bool:
 def _strings(query: Query) -> list[str]:
     """Values that can only be written in one way in JSON, so that their bytes can be looked for."""
     exact = ("subject", "recipient", "route", "purpose", "reason", "kind", "direction", "request")
-    values = (getattr(query, key) for key in exact)
+    values = [getattr(query, key) for key in exact]
+    values += [query.caller] if not query.needs_log else []
     return [value for value in values if value and _PLAIN.fullmatch(value)]
 
 

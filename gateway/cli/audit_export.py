@@ -56,7 +56,7 @@ def export_command(state: Path, form: str, output: Path | None, as_json: bool, *
 
 def _entries(state: Path, query: Query, *, as_json: bool) -> Iterable[Entry]:
     """Those of one person or request by the index; for all others one reading of the log is faster."""
-    if (query.subject or query.request) and not query.caller:
+    if (query.subject or query.request) and not query.needs_log:
         return answer(state, as_json, lambda finder: list(finder.search(query)))
     return Scan(slots(state, as_json)).search(query)
 

@@ -18,10 +18,15 @@ from gateway.cli.audit_text import cells, print_entry
 from gateway.cli.output import console, fail, print_json, printable
 from gateway.cli.subject_options import NOBODY, handle_of
 from gateway.crypto.keyring import is_subject_handle
+from gateway.model.identity import APPLICATION_CALLER
 
 _FILTERS: tuple[Decorator, ...] = (
-    click.option("--subject", default="", help="A person: the identifier, the handle, or - for standard input."),
-    click.option("--caller", default="", help="Who called: identifier, handle, or -. Reads the log, not the index."),
+    click.option("--subject", default="", help="A person: identifier, pseudonym, handle, or - for standard input."),
+    click.option(
+        "--caller",
+        default="",
+        help="application:NAME; or a person (identifier, handle, or -), by reading all of the log.",
+    ),
     click.option("--recipient", default="", help="Who received."),
     click.option("--route", default="", help="Name of the route."),
     click.option("--class", "data_class", default="", help="A data class, with those below it."),
@@ -55,10 +60,10 @@ def search_command(
     """List records, the newest first, or count them."""
     query = query_of(state, wanted, limit)
     if only_count or by is not None:
-        counts = answer(state, as_json, lambda finder: finder.count(query, by), reads_log=bool(query.caller))
+        counts = answer(state, as_json, lambda finder: finder.count(query, by), reads_log=query.needs_log)
         _print_counts(counts, by, as_json=as_json)
         return
-    found = answer(state, as_json, lambda finder: list(finder.search(query)), reads_log=bool(query.caller))
+    found = answer(state, as_json, lambda finder: list(finder.search(query)), reads_log=query.needs_log)
     if as_json:
         print_json(found)
         return
@@ -122,11 +127,18 @@ def _request(finder: Index | Scan, request: str, slots: set[str]) -> list[tuple[
 def query_of(state: Path, given: dict[str, str | None], limit: int | None) -> Query:
     """What the options of `filters` ask for. Ends the command where a person cannot be one."""
     wanted = {name: value or "" for name, value in given.items()}
-    subject, caller = (_person(state, wanted.pop(name)) for name in ("subject", "caller"))
+    subject, caller = person(state, wanted.pop("subject")), wanted.pop("caller")
+    if not caller.startswith(APPLICATION_CALLER):
+        caller = person(state, caller)
     return Query(subject=subject, caller=caller, limit=limit, **wanted)
 
 
-def _person(state: Path, said: str) -> str:
+def person(state: Path, said: str) -> str:
+    """The handle of a person who is given by identifier, pseudonym or handle, or on standard input (`-`).
+
+    Raises:
+        click.BadParameter: the text names nobody.
+    """
     if said == "-":
         said = sys.stdin.readline().strip()
     if said and not is_subject_handle(said):

@@ -6,8 +6,11 @@ from pathlib import Path
 import click
 
 from gateway.crypto.keyring import is_subject_handle
+from gateway.crypto.pseudonym import is_pseudonym
 from gateway.runtime.erasure import open_subjects
+from gateway.runtime.open_people import open_holders
 from gateway.stores.keyfile import load_keyring
+from gateway.stores.pseudonyms import PSEUDONYMS
 from gateway.stores.subjects import SUBJECTS, Subject
 
 WAIT = 10.0
@@ -55,6 +58,21 @@ def find_subject(state: Path, identifier: str) -> Subject | None:
 
 
 def handle_of(state: Path, identifier: str) -> str | None:
-    """The handle of a person, None where nothing is kept. Raises as `find_subject`."""
-    subject = find_subject(state, identifier)
+    """The handle of a person, given by an identifier, or by a pseudonym that was given out; None where nothing is kept.
+
+    Raises as `find_subject`.
+    """
+    subject = _holder(state, identifier) if is_pseudonym(identifier) else find_subject(state, identifier)
     return None if subject is None else subject.handle
+
+
+def _holder(state: Path, pseudonym: str) -> Subject | None:
+    if not (state / PSEUDONYMS).exists():
+        return None
+    keys = load_keyring(state)
+    open_subjects(state, keys, busy_timeout=WAIT).close()
+    holders = open_holders(state, keys, busy_timeout=WAIT)
+    try:
+        return holders.find([pseudonym]).get(pseudonym)
+    finally:
+        holders.close()

@@ -52,6 +52,9 @@ class Identity(msgspec.Struct, frozen=True, gc=False):
 ANONYMOUS = "anonymous"
 """The caller of a record where no verified source named anybody."""
 
+APPLICATION_CALLER = "application:"
+"""Begins the caller of a record where an application sent the message; its name in the settings follows."""
+
 
 def caller_of(identity: Identity, handle: str) -> str:
     """How a record names a caller: what vouched, and the person's keyed handle, never the name."""

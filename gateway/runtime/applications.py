@@ -17,9 +17,6 @@ from gateway.runtime.metrics import Metrics
 from gateway.runtime.settings_egress import ApplicationSettings
 from gateway.stores.secret_file import LARGEST_SECRET, SecretError, read_secret
 
-CALLER_PREFIX = "application:"
-"""What records write before the name of an application that called."""
-
 VERIFIED, REFUSED, NONE = "verified", "refused", "none"
 """Outcomes: somebody is named; a header does not verify; there is no header, and no network either."""
 

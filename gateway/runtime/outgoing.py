@@ -7,12 +7,13 @@ to be that recipient's. From there on a call goes the way of every message (`pas
 from collections.abc import Sequence
 
 from gateway.model.errors import Fault, Source, Unreadable
+from gateway.model.identity import APPLICATION_CALLER
 from gateway.model.message import RequestHead
 from gateway.model.words import Posture
 from gateway.policy.destinations import destinations
 from gateway.policy.hosts import HostTable
 from gateway.policy.policy import Policy, Recipient
-from gateway.runtime.applications import CALLER_PREFIX, Applications
+from gateway.runtime.applications import Applications
 from gateway.runtime.gateway import Gateway
 from gateway.runtime.passage import Passage, Refused
 
@@ -68,7 +69,7 @@ class OutgoingCalls:
         if name is None:
             fault = Fault(NO_APPLICATION, Source.CLIENT, "no application is proven")
             raise Refused(self._gateway.refuse(fault, recorded=bool(authorization))) from fault
-        return CALLER_PREFIX + name
+        return APPLICATION_CALLER + name
 
     def refused(
         self, cause: Fault | Unreadable, authorization: Sequence[bytes], peer: str, *, detail: str = ""

@@ -42,6 +42,7 @@ records = st.fixed_dictionaries(
         "fields": st.one_of(st.none(), fields),
         "request": st.sampled_from(["r0", "r1", "r2"]),
         "direction": st.sampled_from(["request", "response"]),
+        "caller": st.sampled_from(["anonymous", "application:shop", "application:crm", f"token:{ANN}", None, 7]),
     }
 )
 runs = st.lists(
@@ -59,6 +60,7 @@ queries = st.builds(
     reason=st.sampled_from(["", "", "listed", "over_size"]),
     kind=st.sampled_from(["", "", "disclose", "open"]),
     direction=st.sampled_from(["", "", "request"]),
+    caller=st.sampled_from(["", "", "", "application:shop", "application:none"]),
     request=st.sampled_from(["", "", "r1"]),
     since=st.sampled_from(["", "", "2026-11-23T13:00:04.000000Z"]),
     until=st.sampled_from(["", "", "2026-11-23T13:00:09.000000Z"]),

@@ -1,7 +1,7 @@
 import pytest
 
 from gateway.audit.reading import find_index, head_of, newest_first, origin_of, slots_of
-from gateway.audit.search import Query, record_time, search
+from gateway.audit.search import Query, Scan, record_time, search
 from gateway.audit.tree import leaf_hash
 from gateway.model.errors import StoreDown
 
@@ -166,3 +166,25 @@ def test_a_caller_is_found_by_the_handle_and_not_as_a_subject(logs):
     logs_here = slots_of(logs.slot)
     assert requests(search(logs_here, Query(caller=ann))) == ["r1", "r0"]
     assert requests(search(logs_here, Query(caller=ann, subject=eve))) == ["r0"]
+
+
+def test_applications_are_found_and_counted_by_name_and_people_by_what_vouched(logs):
+    callers = [
+        "application:shop",
+        "application:shops",
+        "application:shop",
+        "token:s1.x",
+        "token:s1.y",
+        "anonymous",
+        None,
+    ]
+    writer = logs.start()
+    writer.append([logs.record(f"r{number}", caller=caller) for number, caller in enumerate(callers)])
+    writer.append([logs.record("r9", caller="anonymous", route="application:shop")])
+    writer.close()
+    scan = Scan(slots_of(logs.slot))
+    assert requests(scan.search(Query(caller="application:shop"))) == ["r2", "r0"]
+    assert scan.count(Query(kind="collect"), "caller").values == {
+        "anonymous": 2, "application:shop": 2, "token": 2, "": 1, "application:shops": 1,
+    }  # fmt: skip
+    assert scan.count(Query(caller="application:shop"), "caller").values == {"application:shop": 2}

@@ -13,12 +13,13 @@ from gateway.audit.recovery import publish_key
 from gateway.audit.tree import Tree
 from gateway.cli.audit import command
 from gateway.crypto.sign import SigningKey
-from gateway.stores.keyfile import create_keys
+from gateway.runtime.open_people import open_holders
+from gateway.stores.keyfile import create_keys, load_keyring
 
 ANN = "Ann@Shop.Example"
 
 
-def record(request, subject, **more):
+def record(request, subject, slot, **more):
     field = {"action": "keep", "class": "user.name", "count": 1, "purpose": "service", "reason": "listed"}
     values = {
         "kind": "collect",
@@ -29,7 +30,8 @@ def record(request, subject, **more):
         "time": f"2026-11-23T13:00:0{request[-1]}.000000Z",
         "version": 1,
     } | more
-    before = json.dumps({"direction": "request", "fields": [field]}, separators=(",", ":")).encode()[:-1] + b","
+    begins = {"caller": "application:crm" if slot == "w1" else "anonymous", "direction": "request", "fields": [field]}
+    before = json.dumps(begins, separators=(",", ":")).encode()[:-1] + b","
     return before, json.dumps(dict(sorted(values.items())), separators=(",", ":")).encode()[1:]
 
 
@@ -43,7 +45,7 @@ def state(tmp_path):
         key = SigningKey(f"example.org/log/{slot}", bytes(range(32)))
         writer = GroupWriter(home, Tree(), key, origin=key.name, opened={}, segment_bytes=1 << 20, segment_seconds=3600)
         writer.start(())
-        writer.append([record(request, ann if request == "req-0" else None) for request in requests])
+        writer.append([record(request, ann if request == "req-0" else None, slot) for request in requests])
         writer.close()
         publish_key(home, key)
     return tmp_path
@@ -74,6 +76,26 @@ def test_a_person_is_found_by_identifier_handle_or_standard_input(state):
     assert found(state, "--subject", "-", stdin=ANN + "\n") == ["req-0"]
     assert found(state, "--subject", "bob@shop.example") == []
     assert "ann" not in run("search", "--state", state, "--subject", ANN).lower().replace("channel", "")
+
+
+def test_a_person_is_found_by_a_pseudonym_that_was_given_out(state):
+    keys = load_keyring(state)
+    given, forged = (f"p1.26q4a.{letter * 21}A" for letter in "xy")
+    assert found(state, "--subject", given) == []
+    holders = open_holders(state, keys)
+    holders.keep({ANN: [given]})
+    holders.close()
+    assert found(state, "--subject", given) == ["req-0"]
+    assert found(state, "--subject", forged) == []
+    assert "no identifier" in run("search", "--state", state, "--subject", given.upper(), exit_code=2)
+
+
+def test_an_application_is_found_and_counted_by_name_in_the_index(state):
+    assert found(state, "--caller", "application:crm") == ["req-1"]
+    assert found(state, "--caller", "application:c") == []
+    counted = json.loads(run("search", "--state", state, "--kind", "collect", "--by", "caller", "--json"))
+    assert counted["values"] == {"anonymous": 2, "application:crm": 1}
+    assert (state / "audit" / "index.sqlite").exists()
 
 
 def test_search_filters(state):
