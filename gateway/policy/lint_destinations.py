@@ -10,9 +10,6 @@ from gateway.policy.policy import Place, Recipient
 from gateway.policy.report import Report
 from gateway.policy.routes import DraftRoute
 
-_NEVER_A_LABEL = "?"
-"""Stands for what `*` matches: no rule can name it."""
-
 
 def lint_destinations(drafts: Sequence[DraftRoute], known: Declarations, report: Report) -> None:
     """Note hosts that do not say whose they are, and routes for calls that go out which none can reach."""
@@ -59,17 +56,14 @@ def _lint_reach(draft: DraftRoute, match: Match, recipient: Recipient, owners: H
 
 
 def _unreached(hosts: Mapping[str, Place], recipient: Recipient, owners: HostTable[str]) -> dict[str, Place]:
-    """The host patterns of a route under which no call to the recipient is made."""
-    of_recipient = [_example(host) for host in recipient.hosts]
+    """The host patterns of a route under which no call to the recipient is made.
+
+    Where calls could meet, they do so at one of the patterns themselves: `*` is a label that no rule names.
+    """
     found: dict[str, Place] = {}
     for host, place in hosts.items():
         matched = HostTable([(host, True)])
-        called = [each for each in (_example(host), *of_recipient) if matched.find(each)]
+        called = (each for each in (host, *recipient.hosts) if matched.find(each))
         if not any(owners.find(each) == recipient.name for each in called):
             found[host] = place
     return found
-
-
-def _example(pattern: str) -> str:
-    """A host that the pattern matches; no rule names it unless the pattern is a name."""
-    return pattern.replace("*", _NEVER_A_LABEL)

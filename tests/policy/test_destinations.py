@@ -1,6 +1,11 @@
 """Where calls that go out lead, held against what a reader of the rules would say."""
 
+import json
+from itertools import product
+
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
 from gateway.model.words import Direction, Safeguard, UnknownDestinations
 from gateway.policy.compile import compile_policy
@@ -247,3 +252,43 @@ def test_cookies_of_all_routes_are_those_of_people():
         ("site", Direction.REQUEST): ["cookie:basket"],
         ("site", Direction.RESPONSE): ["cookie:basket"],
     }
+
+
+NAMES = st.lists(st.sampled_from("ab"), min_size=1, max_size=3).map(".".join)
+PATTERNS = st.one_of(
+    NAMES, NAMES.map("{}:1".format), NAMES.map("*.{}".format), st.sampled_from(["*", "[::1]", "[::1]:1"])
+)
+HOSTS = [
+    f"{host}{port}"
+    for labels in range(1, 5)
+    for host in (*map(".".join, product("abc", repeat=labels)), "[::1]")
+    for port in ("", ":1", ":2")
+]
+ONE_ROUTE = """\
+version: 1
+controller: {{name: Example GmbH}}
+recipients:
+  one: {{role: authority, hosts: [{one}]{upstream}}}
+  other: {{role: authority, hosts: [{other}]}}
+routes:
+  - {{name: r, match: {{host: "{host}", path: /}}, to: one, caller: caller, response: {{rest: pass}}}}
+"""
+
+
+@given(st.sets(PATTERNS, min_size=1, max_size=2), st.sets(PATTERNS, min_size=1, max_size=2), PATTERNS)
+def test_a_route_is_called_unreached_if_no_host_leads_to_it(one, other, host):
+    def diagnosed(upstream):
+        hosts = {"one": ", ".join(map(json.dumps, one)), "other": ", ".join(map(json.dumps, other - one))}
+        return compile_policy({"a.yaml": ONE_ROUTE.format(**hosts, host=host, upstream=upstream)}, today=TODAY)
+
+    assume(other - one)
+    policy, _ = diagnosed(", upstream: 'http://127.0.0.1:1'")
+    table = destinations(policy)
+    reached = any(
+        policy.router.find("GET", each, b"/") is not None and table.find(each) is policy.recipients["one"]
+        for each in HOSTS
+    )
+
+    _, diagnostics = diagnosed("")
+
+    assert ("PG241" in [found.code for found in diagnostics]) == (not reached)
