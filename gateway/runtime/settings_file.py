@@ -156,10 +156,10 @@ def check_recipients(settings: Settings, policy: Policy, file: str) -> list[Diag
     owners: dict[str, str] = {}
     for name, files in settings.upstream_tls.items():
         recipient = policy.recipients.get(name)
-        if recipient is not None and recipient.hosts and recipient.upstream is None and settings.egress is not None:
-            continue
         url = recipient.upstream if recipient is not None else None
         if url is None or not url.startswith("https:"):
+            if recipient is not None and recipient.hosts and settings.egress is not None:
+                continue
             message = f"upstream_tls: no rule declares a recipient '{name}' with an https upstream"
             hint = closest(name, [each.name for each in policy.recipients.values() if each.upstream])
             found.append(Diagnostic(file, 1, 1, "PG920", Severity.ERROR, message, hint))

@@ -15,14 +15,22 @@ class ExposedFileError(Exception):
 def read_private(path: Path) -> bytes:
     """What a file holds, up to 64 KiB. The mode is judged on the open file, so that nothing can change in between.
 
+    The group may read a file that belongs to root, if the process does not.
+
     Raises:
         ExposedFileError: others can read the file or replace it in its directory.
         OSError: it cannot be read.
     """
     with path.open("rb") as file:
-        if _exposed(os.fstat(file.fileno()), 0o077) or replaceable(path.parent):
+        if _readable(os.fstat(file.fileno())) or replaceable(path.parent):
             raise ExposedFileError
         return file.read(_LARGEST)
+
+
+def _readable(file: os.stat_result) -> bool:
+    # Where root keeps a file for a service, as mounts of secrets do, the service reads it by its group.
+    kept_by_root = file.st_uid == 0 and os.geteuid() != 0
+    return _exposed(file, 0o037 if kept_by_root else 0o077)
 
 
 def _exposed(status: os.stat_result, forbidden: int) -> bool:

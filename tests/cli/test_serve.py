@@ -271,3 +271,12 @@ def test_a_summary_counts_and_quotes_nothing():
         "status 200: 1, 404: 1",
         "1 requests held values that an empty policy would drop",
     ]
+
+
+def test_a_file_for_egress_alone_is_not_served(tmp_path):
+    (tmp_path / "gateway.yaml").write_text(
+        "version: 1\nrules: rules\nstate: state\n"
+        "egress: {proxy: [{listen: '127.0.0.1:0'}], applications: {shop: {from: [127.0.0.0/8]}}}\n"
+    )
+    result = CliRunner().invoke(root, ["serve", "-c", str(tmp_path / "gateway.yaml")])
+    assert [each.code for each in result.exception.diagnostics] == ["PG911"]

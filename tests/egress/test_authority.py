@@ -151,6 +151,8 @@ class Front:
         (Permitted((), ("127.0.0.1/32",)), "127.0.0.2", False),
         (Permitted((), ("127.0.0.1/32",)), "::1", False),
         (Permitted((), ("127.0.0.1/32",)), "bank.example", False),
+        (Permitted((), ("::1/128",)), "::1", True),
+        (Permitted((), ("::1/128",)), "bank.example", False),
     ],
 )
 def test_what_mitmproxy_makes_is_trusted_for_what_is_permitted(place, tmp_path, permitted, host, trusted):

@@ -145,6 +145,25 @@ def test_a_secret_that_cannot_be_used_says_whose_and_why(settings, tmp_path, spo
     assert BILLING not in caught.value.why
 
 
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (b"Basic YTpiYw==", ("a", "bc")),
+        (b"Basic YTpiYx==", None),  # the same bytes, written in another way
+        (b"Basic YTpiYw=", None),
+        (b"Basic YTpiYw", None),
+        (basic("a:" + "x" * 512), ("a", "x" * 512)),
+        (basic("a:" + "x" * 1024), None),
+        (basic("a:b\x00"), None),
+        (basic("a:b\x7f"), None),
+        (basic("a\n:b"), None),
+        (basic("a:b\x85"), None),
+    ],
+)
+def test_one_header_field(value, expected):
+    assert read_basic(value) == expected
+
+
 NAMES = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", fullmatch=True)
 SECRETS = st.text(st.characters(exclude_categories=("Cc", "Cs")), max_size=100)
 

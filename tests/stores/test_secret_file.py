@@ -1,5 +1,8 @@
 """Secrets in files: what can be used, and what is refused without repeating it."""
 
+import os
+import stat
+
 import pytest
 
 from gateway.stores.private_file import read_private, write_new
@@ -36,6 +39,38 @@ def test_no_secret(place, content):
 def test_a_secret_that_others_reach(place, mode):
     with pytest.raises(SecretError, match="other users"):
         read_secret(keep(place / "secret", b"0123456789abcdef", mode))
+
+
+@pytest.mark.parametrize(
+    ("owner", "process", "mode", "usable"),
+    [
+        (0, 1000, 0o600, True),
+        (0, 1000, 0o440, True),
+        (0, 1000, 0o640, True),
+        (0, 1000, 0o660, False),
+        (0, 1000, 0o444, False),
+        (1000, 1000, 0o600, True),
+        (1000, 1000, 0o440, False),
+        (0, 0, 0o440, False),
+        (1001, 1000, 0o600, False),
+    ],
+)
+def test_the_group_may_read_what_root_keeps_for_a_service(place, monkeypatch, owner, process, mode, usable):
+    path = keep(place / "secret", b"0123456789abcdef")
+
+    def status(real, mode, owner):
+        return os.stat_result((stat.S_IFMT(real.st_mode) | mode, *real[1:4], owner, *real[5:10]))
+
+    real = os.fstat
+    monkeypatch.setattr("gateway.stores.private_file.os.fstat", lambda number: status(real(number), mode, owner))
+    monkeypatch.setattr("gateway.stores.private_file.os.geteuid", lambda: process)
+    folder = place.stat()
+    monkeypatch.setattr(type(place), "stat", lambda *_: status(folder, 0o700, owner))
+    if usable:
+        assert read_secret(path) == "0123456789abcdef"
+    else:
+        with pytest.raises(SecretError, match="other users"):
+            read_secret(path)
 
 
 @pytest.mark.parametrize(
