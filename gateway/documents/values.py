@@ -3,11 +3,10 @@
 Addresses hold no names that look like data (see `outline`); the names beside them are the message's own.
 """
 
+import json
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple, TypeAlias
 from urllib.parse import unquote
-
-import msgspec
 
 from gateway.documents.cookie_names import name_of
 from gateway.documents.document import Opened
@@ -27,7 +26,7 @@ _DEEPEST = 16
 """Steps of an address; what lies deeper is written `..*`."""
 
 _PART_BYTES = 32 * 1024
-_DECODER = msgspec.json.Decoder(float_hook=str)  # 1e400 is a number too
+_DIGITS = 18
 
 Scalar: TypeAlias = str | int | float | bool | None
 _Names: TypeAlias = tuple[str, ...]
@@ -91,21 +90,31 @@ def values_of_body(opened: Opened) -> Iterable[Value]:
             return (value for text in texts if text.strip(WHITESPACE) for value in _json_values(text))
 
 
+class _Members(list[tuple[str, object]]):
+    """An object with all its members, also those of one name."""
+
+
+def _number(text: str) -> int | str:
+    return int(text) if len(text) <= _DIGITS else text
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_Members, parse_float=str, parse_int=_number)
+
+
 def _json_values(text: bytes) -> Iterator[Value]:
     try:
-        root = _DECODER.decode(text)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as cause:
+        root = _DECODER.decode(text.decode())
+    except (ValueError, RecursionError) as cause:
         raise Unreadable(Posture.UNPARSABLE_BODY, "the body is not JSON") from cause
     # A stack, since how deep a document may be is a limit that operators set.
     waiting: list[tuple[object, str, _Names, int]] = [(root, "$", (), 0)]
     while waiting:
         value, address, names, depth = waiting.pop()
-        if isinstance(value, dict):
-            members = [
+        if isinstance(value, _Members):
+            waiting += [
                 (member, _below(address, f".{step_of(name)}", depth), (*names[-1:], name), depth + 1)
-                for name, member in value.items()
+                for name, member in reversed(value)
             ]
-            waiting += reversed(members)
         elif isinstance(value, list):
             below = _below(address, "[*]", depth)
             waiting += [(element, below, names, depth + 1) for element in reversed(value)]

@@ -13,7 +13,7 @@ from gateway.documents.document import Opened
 from gateway.documents.values import Value, values_of_body, values_of_head
 from gateway.model.errors import Unreadable
 from gateway.model.message import HeaderPairs
-from gateway.model.words import Direction
+from gateway.model.words import Direction, Posture
 
 VALUES_AT_MOST = 5000
 """Values of one message that are looked at."""
@@ -31,44 +31,36 @@ class Finding(msgspec.Struct, frozen=True):
 
 
 class Findings(msgspec.Struct, frozen=True):
-    """`unread` says that some of the message was not looked at: it cannot be read, or is too much."""
+    """`unread` is why some of the message was not looked at: the posture of what cannot be read, or is too much."""
 
     fields: tuple[Finding, ...] = ()
-    unread: bool = False
+    unread: str = ""
 
     @property
     def classes(self) -> frozenset[str]:
         return frozenset(field.data_class for field in self.fields)
 
 
-def findings(direction: Direction, target: bytes, headers: HeaderPairs, body: Opened | bytes | None) -> Findings:
-    """Look at a message.
-
-    `body` is None where it goes on without anybody having it, bytes where it could not be opened (or is empty).
-    """
+def findings(direction: Direction, target: bytes, headers: HeaderPairs, opened: Opened | None) -> Findings:
+    """Look at a message; `opened` is its body, None where it has none or nobody could open it."""
     counts: dict[tuple[str, str], int] = {}
-    unread = body is None
-    parts: list[Iterable[Value]] = [values_of_head(direction, target, headers)]
-    if isinstance(body, Opened):
-        parts.append(values_of_body(body))
-    elif body:
-        unread = True
-    for part in parts:
-        unread = _count(part, counts) or unread
+    unread = _count(values_of_head(direction, target, headers), counts)
+    if opened is not None:
+        unread = _count(values_of_body(opened), counts) or unread
     return Findings(tuple(_bounded(counts)), unread)
 
 
-def _count(values: Iterable[Value], counts: dict[tuple[str, str], int]) -> bool:
-    """Count what one part holds; whether something of it was not looked at."""
+def _count(values: Iterable[Value], counts: dict[tuple[str, str], int]) -> str:
+    """Count what one part holds; why something of it was not looked at."""
     values = iter(values)
     try:
         for value in islice(values, VALUES_AT_MOST):
             for data_class in classes_of_field(value.names, value.value):
                 key = (value.address, data_class)
                 counts[key] = counts.get(key, 0) + 1
-        return next(values, None) is not None
-    except Unreadable:
-        return True
+        return "" if next(values, None) is None else Posture.DETECTOR_BUDGET
+    except Unreadable as doubt:
+        return doubt.posture
 
 
 def _bounded(counts: dict[tuple[str, str], int]) -> Iterator[Finding]:

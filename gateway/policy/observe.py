@@ -1,4 +1,4 @@
-"""The policy of a gateway without rule files: everything passes untouched, and is counted."""
+"""Policies that only look: of a gateway without rule files, and for calls that go out to hosts of no recipient."""
 
 from types import MappingProxyType
 
@@ -11,6 +11,9 @@ from gateway.policy.sections import whole_rest
 OBSERVED = "observed"
 """Name of the only route and of the recipient behind it."""
 
+UNKNOWN = "*"
+"""Name of the route that records give to calls to hosts of no recipient, and of who received them."""
+
 
 def observe_policy(upstream: str, role: Role = Role.CONTROLLER) -> Policy:
     """One route for every request to `upstream` (URL), in mode observe; `role` says whose service that is.
@@ -18,15 +21,23 @@ def observe_policy(upstream: str, role: Role = Role.CONTROLLER) -> Policy:
     Nothing is listed and the rest would be dropped, so that the counts say how much a policy that
     lists nothing would take away. WebSocket and event streams pass as they are.
     """
-    text = f"upstream: {upstream}\n"
+    return _looking(OBSERVED, f"upstream: {upstream}\n", Recipient(OBSERVED, role, upstream))
+
+
+def unknown_hosts_policy() -> Policy:
+    """The same for calls that go out to hosts of no recipient, which records name `*`, as no rule names anything."""
+    return _looking(UNKNOWN, "unknown: observe\n", Recipient(UNKNOWN, Role.PARTNER))
+
+
+def _looking(name: str, text: str, recipient: Recipient) -> Policy:
     files = {"observe": text}
     section = Section((), MappingProxyType(dict(whole_rest(Rest.DROP))))
     route = Route(
-        name=OBSERVED,
+        name=name,
         hosts=(),
         methods=frozenset(),
         path="/**",
-        to=OBSERVED,
+        to=recipient.name,
         caller=CALLER,
         mode=Mode.OBSERVE,
         subject=None,
@@ -41,7 +52,7 @@ def observe_policy(upstream: str, role: Role = Role.CONTROLLER) -> Policy:
     return Policy(
         controller=MappingProxyType({}),
         purposes=MappingProxyType({}),
-        recipients=MappingProxyType({OBSERVED: Recipient(OBSERVED, role, upstream)}),
+        recipients=MappingProxyType({recipient.name: recipient}),
         routes=(route,),
         router=Router((route,)),
         digest=digest_of(files),

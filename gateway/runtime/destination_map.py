@@ -23,6 +23,9 @@ SECONDS_BETWEEN_WRITES = 1.0
 WAITING_AT_MOST = 2000
 """Rows that wait to be written; of what comes beyond them only the number is kept."""
 
+ONE_OF = 16
+"""Of so many messages of a route, one is looked at for what no rule lists."""
+
 PROXY = "proxy"
 RELAY = "relay"
 
@@ -78,6 +81,7 @@ class DestinationMap:
         self._writing: asyncio.Task[None] | None = None
         self._waiting: dict[tuple[str, str, str], Destination] = {}
         self._left_out = 0
+        self._passed: dict[tuple[str, Direction], int] = {}
         self._failed = False
         self.names = HostNames()
         self.listed: Container[str] = ()
@@ -86,6 +90,12 @@ class DestinationMap:
     def written(self, host: str) -> str:
         """The name of a host as the map and the records have it."""
         return host if host in self.listed else self.names.written(host)
+
+    def looks(self, route: str, direction: Direction) -> bool:
+        """Whether what passes unlisted on a route is to be looked at in this message: in the first of so many."""
+        passed = self._passed.get((route, direction), 0)
+        self._passed[route, direction] = passed + 1
+        return passed % ONE_OF == 0
 
     def note(
         self,

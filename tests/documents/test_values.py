@@ -28,6 +28,8 @@ def body(media_type, content):
                 ("$.e", ("e",), "1.50"),
             ],
         ),
+        (b"application/json", b'{"a":1,"a":{"b":2}}', [("$.a", ("a",), 1), ("$.a.b", ("a", "b"), 2)]),
+        (b"application/json", b"[" + b"9" * 30 + b"]", [("$[*]", (), "9" * 30)]),
         (b"application/json", b'"x"', [("$", (), "x")]),
         (b"application/json", b"[[1],[]]", [("$[*][*]", (), 1)]),
         (b"application/x-ndjson", b'{"a":1}\n\n{"a":2}\n', [("$.a", ("a",), 1), ("$.a", ("a",), 2)]),

@@ -36,18 +36,19 @@ def test_classes_are_found_by_name_and_by_form_in_every_part():
     assert found.classes == {field.data_class for field in found.fields}
 
 
-def test_what_nobody_has_is_unread_and_what_is_not_there_is_not():
-    assert findings(Direction.REQUEST, b"/", (), None).unread
-    assert findings(Direction.REQUEST, b"/", (), b"\x00\x01").unread
-    assert findings(Direction.REQUEST, b"/?a=%zz", (), b"").unread
-    assert not findings(Direction.REQUEST, b"/", (), b"").unread
+def test_what_cannot_be_read_is_said():
+    found = findings(Direction.REQUEST, b"/a%zz?a=%zz", ((b"X-Email", b"x"), (b"X-User-Email", b"x")), None)
+
+    assert found.unread == "unparsable_body"
+    assert found.fields == (Finding("header:X-Email", EMAIL, 1), Finding("header:X-User-Email", EMAIL, 1))
+    assert not findings(Direction.REQUEST, b"/", (), None).unread
 
 
 def test_a_message_is_looked_at_up_to_a_number_of_values():
     found = look([{"email": "x"}] * (VALUES_AT_MOST + 1))
 
     assert found.fields == (Finding("$[*].email", EMAIL, VALUES_AT_MOST),)
-    assert found.unread
+    assert found.unread == "detector_budget"
     assert not look([{"email": "x"}] * VALUES_AT_MOST).unread
 
 

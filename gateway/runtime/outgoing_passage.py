@@ -1,0 +1,115 @@
+"""The passage of a call that goes out, and what it leaves on the map of destinations."""
+
+from typing import TYPE_CHECKING
+
+from gateway.documents.document import Opened, label_of, open_body
+from gateway.engine.exchange import Exchange
+from gateway.engine.findings import Findings, findings
+from gateway.engine.plan import Plan
+from gateway.engine.record import Counts
+from gateway.engine.step import Send, Step
+from gateway.model.action import Blank, Drop
+from gateway.model.errors import Unreadable
+from gateway.model.message import Outgoing
+from gateway.model.words import Direction, Rest
+from gateway.policy.decide import Verdict
+from gateway.runtime.passage import Passage
+
+if TYPE_CHECKING:
+    from gateway.runtime.gateway import Gateway
+
+
+class OutgoingPassage(Passage):
+    """`sent` and `received` are bytes of content. Adapters add those that they stream; bodies that come back whole from
+    `admit_request` and `admit_response` are counted.
+
+    `recipient_name` is None for a host of no recipient. `finish` notes the call on the map.
+    """
+
+    __slots__ = ("_application", "_classes", "_left", "_recipient_name", "_unread", "_way", "received", "sent")
+
+    def __init__(
+        self, gateway: "Gateway", exchange: Exchange, *, application: str, recipient_name: str | None, way: str
+    ) -> None:
+        super().__init__(gateway, exchange)
+        exchange.caller = f"application:{application}"
+        self._application = application
+        self._recipient_name = recipient_name
+        self._way = way
+        self._classes: set[tuple[Direction, str]] = set()
+        self._unread = False
+        self._left = False
+        self.sent = 0
+        self.received = 0
+
+    def finish(self, status: int) -> None:
+        """Count the exchange as over and note it on the map. Later calls do nothing."""
+        if self._finished:
+            return
+        self._gateway.services.destinations.note(
+            self.exchange.head.host,
+            self._recipient_name,
+            self._application,
+            sent=self.sent,
+            received=self.received,
+            classes=self._classes,
+            refused=not self._left,
+            way=self._way,
+            unread=self._unread,
+        )
+        super().finish(status)
+
+    def _outgoing(self, step: Step) -> Outgoing:
+        outgoing = super()._outgoing(step)
+        assert isinstance(step, Send)
+        size = len(outgoing.body or b"")
+        if self.direction is Direction.REQUEST:
+            self._left = True
+            self.sent += size
+        else:
+            self.received += size
+        self._unread = self._unread or bool(step.posture)
+        self._look(step, outgoing)
+        return outgoing
+
+    def _look(self, step: Send, outgoing: Outgoing) -> None:
+        """Take note of classes: of listed fields always, of what passes beside them now and then, by its looks."""
+        direction = self.direction
+        observes = self.exchange.observes
+        for decision, counts in ((step.decision, step.counts), *((each.decision, each.counts) for each in step.shares)):
+            self._found(_passing(decision.plan.verdicts, counts, whole=observes))
+        destinations = self._gateway.services.destinations
+        if (observes or _passes_rest(step.decision.plan)) and destinations.looks(self.exchange.route.name, direction):
+            found = self._findings(outgoing)
+            self._found(found.classes)
+            self._unread = self._unread or bool(found.unread)
+
+    def _findings(self, outgoing: Outgoing) -> Findings:
+        headers = outgoing.headers
+        limits = self._gateway.services.limits
+        opened: Opened | None = None
+        unread = ""
+        try:
+            opened = open_body(label_of(headers, limits), outgoing.body, limits) if outgoing.body else None
+        except Unreadable as doubt:
+            unread = doubt.posture
+        found = findings(self.direction, outgoing.target, headers, opened)
+        return Findings(found.fields, found.unread or unread)
+
+    def _found(self, classes: frozenset[str]) -> None:
+        direction = self.direction
+        self._classes.update((direction, data_class) for data_class in classes)
+
+
+def _passing(verdicts: tuple[Verdict, ...], counts: Counts, *, whole: bool) -> frozenset[str]:
+    """The classes of fields that were met and that go on in some form; all of them where nothing is changed."""
+    return frozenset(
+        verdict.rule.data_class
+        for verdict, count in zip(verdicts, counts.fields, strict=True)
+        if count and (whole or not isinstance(verdict.action, Drop | Blank))
+    )
+
+
+def _passes_rest(plan: Plan) -> bool:
+    """Whether values go on that no rule lists."""
+    return Rest.PASS in (plan.body.rest, plan.query.rest, plan.headers.rest, plan.cookies.rest)
