@@ -10,6 +10,7 @@ import click
 import msgspec
 
 from gateway.cli import egress_ca
+from gateway.cli.egress_map import map_command
 
 if TYPE_CHECKING:
     from gateway.model.errors import Diagnostic
@@ -122,3 +123,6 @@ def _announce(supervisor: "Supervisor", admin: "Listener", *, as_json: bool) -> 
     console.print(f"workers    {settings.workers}")
     console.print(f"anchors    {', '.join(supervisor.anchors) or 'none here'}")
     console.print("Ctrl-C or SIGTERM drains and stops; a changed file or SIGHUP reloads.")
+
+
+command.add_command(map_command)

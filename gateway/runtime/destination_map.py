@@ -13,6 +13,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from gateway.documents.outline import host_outline
 from gateway.model.words import Direction
 from gateway.runtime.metrics import Metrics
@@ -65,6 +67,46 @@ class HostNames:
         return name
 
 
+class Tally(msgspec.Struct):
+    """What one application sent to one host since the map was last written, all of it within a second or so."""
+
+    seen: float
+    messages: int = 0
+    refused: int = 0
+    unread: int = 0
+    sent: int = 0
+    received: int = 0
+    classes: set[tuple[Direction, str]] = msgspec.field(default_factory=set)
+    ways: set[str] = msgspec.field(default_factory=set)
+
+    def row(self, key: tuple[str, str, str]) -> Destination:
+        host, recipient, application = key
+        return Destination(
+            host=host,
+            recipient=recipient,
+            application=application,
+            first_seen=self.seen,
+            last_seen=self.seen,
+            messages=self.messages,
+            refused=self.refused,
+            unread=self.unread,
+            sent=self.sent,
+            received=self.received,
+            classes_sent=frozenset(each for direction, each in self.classes if direction is Direction.REQUEST),
+            classes_received=frozenset(each for direction, each in self.classes if direction is Direction.RESPONSE),
+            ways=frozenset(self.ways),
+        )
+
+    def add(self, later: "Tally") -> None:
+        self.messages += later.messages
+        self.refused += later.refused
+        self.unread += later.unread
+        self.sent += later.sent
+        self.received += later.received
+        self.classes |= later.classes
+        self.ways |= later.ways
+
+
 class DestinationMap:
     """For the event loop of one worker. Without a path nothing outlasts it.
 
@@ -79,7 +121,7 @@ class DestinationMap:
         self._clock = clock
         self._store = None if path is None else StoreThread("destinations", lambda: _opened(path))
         self._writing: asyncio.Task[None] | None = None
-        self._waiting: dict[tuple[str, str, str], Destination] = {}
+        self._waiting: dict[tuple[str, str, str], Tally] = {}
         self._left_out = 0
         self._passed: dict[tuple[str, Direction], int] = {}
         self._failed = False
@@ -117,29 +159,20 @@ class DestinationMap:
         """
         if recipient is None:
             self._metrics.unknown_destinations["refused" if refused else "observed"] += 1
-        now = self._clock()
-        row = Destination(
-            host=self.written(host),
-            recipient=recipient or "",
-            application=application,
-            first_seen=now,
-            last_seen=now,
-            messages=1,
-            refused=int(refused),
-            unread=int(unread),
-            sent=sent,
-            received=received,
-            classes_sent=frozenset(each for direction, each in classes if direction is Direction.REQUEST),
-            classes_received=frozenset(each for direction, each in classes if direction is Direction.RESPONSE),
-            ways=frozenset((way,)),
-        )
-        waiting = self._waiting.get(row.key)
-        if waiting is not None:
-            row = waiting.plus(row)
-        elif len(self._waiting) >= WAITING_AT_MOST:
-            self._left_out += 1
-            return
-        self._waiting[row.key] = row
+        key = (self.written(host), recipient or "", application)
+        tally = self._waiting.get(key)
+        if tally is None:
+            if len(self._waiting) >= WAITING_AT_MOST:
+                self._left_out += 1
+                return
+            tally = self._waiting[key] = Tally(self._clock())
+        tally.messages += 1
+        tally.refused += refused
+        tally.unread += unread
+        tally.sent += sent
+        tally.received += received
+        tally.classes.update(classes)
+        tally.ways.add(way)
         if self._writing is None and self._store is not None:
             self._writing = asyncio.get_running_loop().create_task(self._write(self._store))
 
@@ -169,16 +202,19 @@ class DestinationMap:
             self._writing = None
 
     async def _flush(self, store: StoreThread[SqliteDestinationStore]) -> None:
-        rows, left_out = self._waiting, self._left_out
-        if not rows and not left_out:
+        tallies, left_out = self._waiting, self._left_out
+        if not tallies and not left_out:
             return
         self._waiting, self._left_out = {}, 0
+        rows = [tally.row(key) for key, tally in tallies.items()]
         try:
-            await store.ask(lambda opened: opened.add(rows.values(), left_out))
+            await store.ask(lambda opened: opened.add(rows, left_out))
         except _FAILURES:
-            for key, row in self._waiting.items():
-                rows[key] = rows[key].plus(row) if key in rows else row
-            self._waiting, self._left_out = rows, self._left_out + left_out
+            for key, later in self._waiting.items():
+                tallies.setdefault(key, later)
+                if tallies[key] is not later:
+                    tallies[key].add(later)
+            self._waiting, self._left_out = tallies, self._left_out + left_out
             raise
 
     def _fail(self, problem: Exception) -> None:

@@ -9,13 +9,16 @@ from collections.abc import Sequence
 from gateway.model.errors import Fault, Source, Unreadable
 from gateway.model.identity import APPLICATION_CALLER
 from gateway.model.message import RequestHead
-from gateway.model.words import Posture
+from gateway.model.words import Posture, UnknownDestinations
 from gateway.policy.destinations import destinations
 from gateway.policy.hosts import HostTable
 from gateway.policy.policy import Policy, Recipient
 from gateway.runtime.applications import Applications
+from gateway.runtime.destination_map import RELAY
 from gateway.runtime.gateway import Gateway
-from gateway.runtime.passage import Passage, Refused
+from gateway.runtime.outgoing_passage import OutgoingPassage
+from gateway.runtime.passage import Refused
+from gateway.runtime.unknown_hosts import UnknownHosts
 
 NO_APPLICATION = "proxy_authentication_required"
 
@@ -23,15 +26,20 @@ _ELSEWHERE = "The rules for this address are for another recipient than the one 
 
 
 class OutgoingCalls:
-    """What applications send through `gateway`, which takes outgoing calls and asks no source who a person is."""
+    """What applications send through `gateway`, which takes outgoing calls and asks no source who a person is.
 
-    def __init__(self, gateway: Gateway, applications: Applications) -> None:
+    `way` is what the map of destinations says of how the calls come: `proxy` or `relay`.
+    """
+
+    def __init__(self, gateway: Gateway, applications: Applications, *, way: str = RELAY) -> None:
         self._gateway = gateway
         self._applications = applications
+        self._way = way
+        self._unknown = UnknownHosts(gateway)
         self._policy: Policy | None = None
         self._recipients: HostTable[Recipient] = HostTable(())
 
-    def receive(self, head: RequestHead, authorization: Sequence[bytes]) -> Passage:
+    def receive(self, head: RequestHead, authorization: Sequence[bytes]) -> OutgoingPassage:
         """Take the head of a call as its partner is to get it.
 
         `authorization` are the values of Proxy-Authorization, which are no longer in the head; `head.peer` is the
@@ -45,14 +53,14 @@ class OutgoingCalls:
         gateway = self._gateway
         recipient = self._recipient(head.host)
         if recipient is None:
-            return self._of_no_recipient(caller)
+            return self._of_no_recipient(head, caller)
         request_id = gateway.moments.request_id()
         try:
             exchange = gateway.engine.receive(head, request_id)
         except (Unreadable, Fault) as cause:
+            self._note_refused(head.host, recipient.name, caller)
             raise Refused(gateway.refuse(cause, request_id=request_id, caller=caller)) from cause
-        exchange.caller = caller
-        passage = Passage(gateway, exchange)
+        passage = OutgoingPassage(gateway, exchange, caller=caller, recipient_name=recipient.name, way=self._way)
         if exchange.treatment.to != recipient.name:
             fault = Fault(Posture.UNKNOWN_RECIPIENT, Source.CLIENT, "the route leads to another recipient")
             refusal = gateway.refuse(fault, passage, detail=_ELSEWHERE)
@@ -86,10 +94,22 @@ class OutgoingCalls:
         policy = self._gateway.policy
         if policy is not self._policy:
             self._recipients = destinations(policy)
+            self._gateway.services.destinations.listed = frozenset(
+                host for recipient in policy.recipients.values() for host in recipient.hosts
+            )
             self._policy = policy
         return self._recipients.find(host)
 
-    def _of_no_recipient(self, caller: str) -> Passage:
-        """What becomes of a call to a host that no recipient has. Raises Refused."""
+    def _of_no_recipient(self, head: RequestHead, caller: str) -> OutgoingPassage:
+        """What becomes of a call to a host that no recipient has. Raises Refused where the rules let none pass."""
+        if self._gateway.policy.egress.unknown is UnknownDestinations.OBSERVE:
+            return self._unknown.passage(head, caller, way=self._way)
+        self._note_refused(head.host, None, caller)
         fault = Fault(Posture.UNKNOWN_RECIPIENT, Source.CLIENT, "no recipient has this host")
         raise Refused(self._gateway.refuse(fault, caller=caller)) from fault
+
+    def _note_refused(self, host: str, recipient_name: str | None, caller: str) -> None:
+        application = caller.removeprefix(APPLICATION_CALLER)
+        self._gateway.services.destinations.note(
+            host, recipient_name, application, sent=0, received=0, classes=(), refused=True, way=self._way
+        )

@@ -10,6 +10,7 @@ from gateway.engine.record import Counts
 from gateway.engine.step import Send, Step
 from gateway.model.action import Blank, Drop
 from gateway.model.errors import Unreadable
+from gateway.model.identity import APPLICATION_CALLER
 from gateway.model.message import Outgoing
 from gateway.model.words import Direction, Rest
 from gateway.policy.decide import Verdict
@@ -23,17 +24,17 @@ class OutgoingPassage(Passage):
     """`sent` and `received` are bytes of content. Adapters add those that they stream; bodies that come back whole from
     `admit_request` and `admit_response` are counted.
 
-    `recipient_name` is None for a host of no recipient. `finish` notes the call on the map.
+    `caller` is the application as records name it, `recipient_name` is None for a host of no recipient, `way` is
+    `proxy` or `relay`. `finish` notes the call on the map.
     """
 
-    __slots__ = ("_application", "_classes", "_left", "_recipient_name", "_unread", "_way", "received", "sent")
+    __slots__ = ("_classes", "_left", "_recipient_name", "_unread", "_way", "received", "sent")
 
     def __init__(
-        self, gateway: "Gateway", exchange: Exchange, *, application: str, recipient_name: str | None, way: str
+        self, gateway: "Gateway", exchange: Exchange, *, caller: str, recipient_name: str | None, way: str
     ) -> None:
         super().__init__(gateway, exchange)
-        exchange.caller = f"application:{application}"
-        self._application = application
+        exchange.caller = caller
         self._recipient_name = recipient_name
         self._way = way
         self._classes: set[tuple[Direction, str]] = set()
@@ -49,7 +50,7 @@ class OutgoingPassage(Passage):
         self._gateway.services.destinations.note(
             self.exchange.head.host,
             self._recipient_name,
-            self._application,
+            self.exchange.caller.removeprefix(APPLICATION_CALLER),
             sent=self.sent,
             received=self.received,
             classes=self._classes,

@@ -38,14 +38,14 @@ class UnknownHosts:
         request, response = (Plans(policy, alike, way, gateway.services.keys, signals) for way in Direction)
         self._match = RouteMatch(route, {}, Way(self, encode(route.name), request, response))
 
-    def passage(self, head: RequestHead, application: str, *, way: str) -> "ObservedPassage":
-        """Take a request's head; `way` is `proxy` or `relay`. Nothing about the head is refused."""
+    def passage(self, head: RequestHead, caller: str, *, way: str) -> "ObservedPassage":
+        """Take a request's head, as `OutgoingPassage` takes its arguments. Nothing about the head is refused."""
         gateway = self._gateway
         match = self._match
         assert isinstance(match.way, Way)
         request_id = gateway.moments.request_id()
         exchange = Exchange(head, match, request_id, way=match.way, limits=gateway.services.limits, suffix=b"")
-        return ObservedPassage(gateway, exchange, application=application, recipient_name=None, way=way)
+        return ObservedPassage(gateway, exchange, caller=caller, recipient_name=None, way=way)
 
 
 class ObservedPassage(OutgoingPassage):

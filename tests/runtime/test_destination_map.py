@@ -80,7 +80,7 @@ async def test_messages_add_up_over_workers_and_restarts(maps):
             recipient="mailer",
             application="shop",
             first_seen=100.0,
-            last_seen=103.0,
+            last_seen=102.0,
             messages=4,
             refused=1,
             unread=1,

@@ -1,5 +1,6 @@
 """Calls that go out, before their bodies are read: who sends, to whom, by which rules, and what is recorded of it."""
 
+import contextlib
 import json
 
 import pytest
@@ -166,3 +167,44 @@ async def test_a_refusal_before_there_is_a_partner_says_who_sends_and_what_is_wr
     with pytest.raises(Refused) as caught:
         calls.refused(fault, (), "192.0.2.9")
     assert caught.value.refusal.code == "proxy_authentication_required"
+
+
+OBSERVED = RULES + "egress: {unknown: observe}\n"
+
+
+async def test_calls_to_hosts_of_no_recipient_pass_where_the_rules_let_them(tmp_path):
+    ledger = Noted()
+    async with outgoing_gateway(tmp_path, RULES, ledger=ledger) as (gateway, outgoing):
+        metrics = gateway.services.metrics
+        with pytest.raises(Refused):
+            outgoing.receive(head(host="cdn.tracker.example"), PROVEN)
+        gateway.swap(policy_of(OBSERVED))
+        passage = outgoing.receive(head(host="cdn.tracker.example"), PROVEN)
+        await passage.admit_request(None)
+        passage.finish(200)
+        assert passage.passes_over_limit
+        assert outgoing.receive(head(), PROVEN).recipient == "mailer"
+        gateway.swap(policy_of(RULES))
+        with pytest.raises(Refused) as caught:
+            outgoing.receive(head(host="cdn.tracker.example"), PROVEN)
+
+    assert caught.value.refusal.code == "unknown_recipient"
+    assert metrics.unknown_destinations == {"refused": 2, "observed": 1}
+    assert [(record["kind"], record.get("recipient"), record["caller"]) for record in ledger.records] == [
+        ("refuse", None, "application:shop"),
+        ("disclose", "*", "application:shop"),
+        ("refuse", None, "application:shop"),
+    ]
+    assert ledger.records[1]["host"] == "cdn.tracker.example"
+
+
+@pytest.mark.parametrize("asked", [head(), head(target=b"/nowhere"), head(host="in.tally.example")])
+async def test_refused_calls_are_on_the_map(tmp_path, asked):
+    noted = []
+    async with outgoing_gateway(tmp_path, RULES, ledger=Noted()) as (gateway, outgoing):
+        gateway.services.destinations.note = lambda *given, **more: noted.append((*given, more["refused"], more["way"]))
+        with contextlib.suppress(Refused):
+            outgoing.receive(asked, PROVEN).finish(403)
+        owner = "tally" if "tally" in asked.host else "mailer"
+
+    assert noted == [(asked.host, owner, "shop", True, "relay")]

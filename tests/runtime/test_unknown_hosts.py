@@ -3,12 +3,14 @@
 import asyncio
 import json
 
+import msgspec
 import pytest
 import structlog
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rulebook import compiled
 
+from gateway.cli.egress_map_places import places
 from gateway.model.errors import StoreDown
 from gateway.model.limits import DEFAULT_LIMITS
 from gateway.model.message import RequestHead, ResponseHead
@@ -86,7 +88,7 @@ def head(target=b"/collect?uid=1", headers=JSON, *, host=HOST, method="POST", ha
 async def test_p2_a_call_to_an_unknown_host_is_on_record_before_it_leaves_and_goes_on_as_it_came(outside):
     body = b'{"user":{"email":"ann@example.com"},"items":[{"note":"4111 1111 1111 1111"}], "x": 1.0}'
     headers = (*JSON, (b"X-Odd", b"a"), (b"Cookie", b"_ga=GA1.2.3.4"))
-    passage = outside.unknown.passage(head(headers=headers), "shop", way="proxy")
+    passage = outside.unknown.passage(head(headers=headers), "application:shop", way="proxy")
     assert passage.request_reading is Reading.WHOLE
     outgoing = await passage.admit_request(body)
 
@@ -120,12 +122,12 @@ async def test_p2_a_call_to_an_unknown_host_is_on_record_before_it_leaves_and_go
 
 
 async def test_an_answer_that_holds_something_is_collected_and_one_that_does_not_is_counted(outside):
-    passage = outside.unknown.passage(head(), "shop", way="relay")
+    passage = outside.unknown.passage(head(), "application:shop", way="relay")
     await passage.admit_request(b"{}")
     plain = await passage.admit_response(ResponseHead(200, JSON), b'{"ok":1}')
     assert plain.body == b'{"ok":1}'
     assert len(outside.records()) == 1
-    other = outside.unknown.passage(head(), "shop", way="relay")
+    other = outside.unknown.passage(head(), "application:shop", way="relay")
     await other.admit_request(b"{}")
     await other.admit_response(ResponseHead(201, JSON), b'{"user_id":"u-1"}')
 
@@ -149,7 +151,7 @@ async def test_an_answer_that_holds_something_is_collected_and_one_that_does_not
     ],
 )
 async def test_what_cannot_be_read_passes_and_the_record_and_the_map_say_so(outside, headers, body, posture):
-    passage = outside.unknown.passage(head(b"/", headers), "shop", way="proxy")
+    passage = outside.unknown.passage(head(b"/", headers), "application:shop", way="proxy")
     outgoing = await passage.admit_request(body)
     passage.sent += 7
     passage.finish(200)
@@ -163,7 +165,9 @@ async def test_what_cannot_be_read_passes_and_the_record_and_the_map_say_so(outs
 @pytest.mark.parametrize("target", [b"*", b"/a/../b%2fc;x=1", b"//x//", b"/?", b"/%zz", b"/\xff"])
 async def test_no_head_is_refused(outside, target):
     headers = ((b"X-HTTP-Method-Override", b"DELETE"), (b"Cookie", b'a="'))
-    passage = outside.unknown.passage(head(target, headers, method="OPTIONS", has_body=False), "shop", way="proxy")
+    passage = outside.unknown.passage(
+        head(target, headers, method="OPTIONS", has_body=False), "application:shop", way="proxy"
+    )
 
     assert (await passage.admit_request(None)).target == target
 
@@ -175,7 +179,7 @@ async def test_without_a_record_nothing_leaves(outside, monkeypatch):
         return failed
 
     monkeypatch.setattr(outside.services.ledger, "commit", down)
-    passage = outside.unknown.passage(head(), "shop", way="proxy")
+    passage = outside.unknown.passage(head(), "application:shop", way="proxy")
     with pytest.raises(Refused) as caught:
         await passage.admit_request(b"{}")
     monkeypatch.undo()
@@ -188,7 +192,7 @@ async def test_without_a_record_nothing_leaves(outside, monkeypatch):
 
 async def test_a_call_is_on_the_map_once_it_is_over(outside):
     for _ in range(2):
-        passage = outside.unknown.passage(head(), "shop", way="proxy")
+        passage = outside.unknown.passage(head(), "application:shop", way="proxy")
         await passage.admit_request(b'{"email":"x"}')
         await passage.admit_response(ResponseHead(200, JSON), b'{"phone":"y"}')
         passage.finish(200)
@@ -206,7 +210,9 @@ async def test_what_goes_to_a_known_recipient_is_on_the_map_by_its_rules_and_by_
     request_id = outside.gateway.moments.request_id()
     sent = head(b"/send", (*JSON, (b"X-Client-IP", b"203.0.113.9")), host="api.mailer.example")
     exchange = outside.gateway.engine.receive(sent, request_id)
-    passage = OutgoingPassage(outside.gateway, exchange, application="shop", recipient_name="mailer", way="relay")
+    passage = OutgoingPassage(
+        outside.gateway, exchange, caller="application:shop", recipient_name="mailer", way="relay"
+    )
     outgoing = await passage.admit_request(b'{"to":"A","name":"B","note":"+49 151 23456789"}')
     await passage.admit_response(ResponseHead(200, JSON), b'{"id":"1","email":"x"}')
     passage.finish(200)
@@ -238,16 +244,19 @@ async def test_p6_no_planted_value_reaches_the_ledger_or_the_map(tmp_path_factor
     try:
         target = "/u/{0}?{1}={0}&q={2}".format(*PLANTED[:3]).encode()
         headers = (*JSON, (b"X-Note", PLANTED[0].encode()), (b"Cookie", f"{PLANTED[1]}={PLANTED[3]}".encode()))
-        passage = outside.unknown.passage(head(target, headers, host=host), "shop", way="proxy")
+        passage = outside.unknown.passage(head(target, headers, host=host), "application:shop", way="proxy")
         body = json.dumps(document).encode()
         await passage.admit_request(body if readable else body + b"}")
         await passage.admit_response(ResponseHead(200, headers), body)
         passage.finish(200)
-        await outside.mapped()
+        shown = msgspec.json.encode(places(await outside.mapped(), POLICY))
     finally:
         await outside.services.close()
 
-    kept = b"".join(path.read_bytes() for path in outside.state.rglob("*") if path.is_file() and "key" not in path.name)
+    assert b"user.contact.email" in shown
+    kept = shown + b"".join(
+        path.read_bytes() for path in outside.state.rglob("*") if path.is_file() and "key" not in path.name
+    )
     assert b"unknown_recipient" in kept
     assert b"tracker.example" in kept
     assert not [each for each in ("planted", "411111", "491512", "893704", "0.113.77") if each.encode() in kept]
