@@ -56,6 +56,7 @@ def command(context: click.Context, config: Path | None, as_json: bool) -> int:
 
 
 command.add_command(egress_ca.command)
+command.add_command(map_command)
 
 
 async def _run(
@@ -123,6 +124,3 @@ def _announce(supervisor: "Supervisor", admin: "Listener", *, as_json: bool) -> 
     console.print(f"workers    {settings.workers}")
     console.print(f"anchors    {', '.join(supervisor.anchors) or 'none here'}")
     console.print("Ctrl-C or SIGTERM drains and stops; a changed file or SIGHUP reloads.")
-
-
-command.add_command(map_command)

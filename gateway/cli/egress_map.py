@@ -14,6 +14,7 @@ from rich.text import Text
 from gateway.cli.egress_map_places import COLUMNS, Place, places
 from gateway.cli.output import FINDINGS, FINE, console, fail, print_json, printable
 from gateway.runtime.reload import load_directory
+from gateway.runtime.settings_file import load_settings
 from gateway.stores.destinations import DESTINATIONS, Destination, SqliteDestinationStore
 
 _WAIT = 5.0
@@ -28,10 +29,21 @@ _SORTS: Mapping[str, Callable[[Place], Any]] = {
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 
 
+def _given_before(context: click.Context, _parameter: click.Parameter, value: Path | None) -> Path | None:
+    # `egress -c gateway.yaml map` says the same as `egress map -c gateway.yaml`.
+    return value or context.find_object(Path)
+
+
 @click.command("map")
 @click.option(
+    "-c",
+    "--config",
+    type=click.Path(dir_okay=False, path_type=Path),
+    callback=_given_before,
+    help="gateway.yaml, which names state and rules.",
+)
+@click.option(
     "--state",
-    required=True,
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="State directory of the gateway.",
 )
@@ -46,12 +58,27 @@ _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV.")
-def map_command(*, state: Path, rules: Path | None, unknown: bool, sort: str, as_json: bool, as_csv: bool) -> int:
+def map_command(
+    *,
+    config: Path | None,
+    state: Path | None,
+    rules: Path | None,
+    unknown: bool,
+    sort: str,
+    as_json: bool,
+    as_csv: bool,
+) -> int:
     """Show where data goes: hosts that applications called, how much, and what was found in it.
 
-    With --rules it says what the rules lack: a recipient for each unknown host, and classes that were found on
+    With rules it says what the rules lack: a recipient for each unknown host, and classes that were found on
     their way to a recipient whose may_receive does not name them. The exit status is then 2.
     """
+    if config is not None:
+        settings, _ = load_settings(config)
+        state = state or Path(settings.state)
+        rules = rules or (Path(settings.rules) if settings.rules else None)
+    if state is None:
+        raise click.UsageError("give --state DIR, or -c gateway.yaml, which names it")
     policy = None if rules is None else load_directory(rules)[0]
     found, left_out = _read(state, as_json=as_json)
     shown = [each for each in places(found, policy) if each.recipient is None or not unknown]

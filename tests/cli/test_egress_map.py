@@ -222,3 +222,25 @@ def test_names_for_recipients_are_free(folder):
 
     assert "  mailer-2:\n" in added[0]
     assert "  mailer-3:\n" in added[1]
+
+
+def test_gateway_yaml_names_state_and_rules(state, folder, capsys):
+    settings = folder / "gateway.yaml"
+    listeners = "version: 1\nlisteners: [{address: '127.0.0.1:8080'}]"
+    settings.write_text(f"{listeners}\nstate: {state}\nrules: {folder / 'rules'}\n")
+    (folder / "rules").mkdir()
+    (folder / "rules.yaml").rename(folder / "rules" / "rules.yaml")
+    for arguments in (["egress", "-c", str(settings), "map"], ["egress", "map", "-c", str(settings)]):
+        with pytest.raises(SystemExit) as left:
+            main([*arguments, "--json"])
+
+        assert left.value.code == 2
+        assert {each["role"] for each in json.loads(capsys.readouterr().out)["places"]} == {"processor", None}
+
+
+def test_without_a_state_it_says_what_to_give(capsys):
+    with pytest.raises(SystemExit) as left:
+        main(["egress", "map"])
+
+    assert left.value.code == 1
+    assert "give --state DIR" in capsys.readouterr().err
