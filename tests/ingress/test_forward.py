@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import gzip
+import re
 import socket
 from ipaddress import ip_network
 
@@ -70,6 +71,29 @@ async def test_an_unknown_route_is_refused_and_the_connection_lives_on():
         assert (await client.answer()).code == "unknown_route"
         assert (await client.answer()).body == b"ok"
         assert len(port.upstream.requests) == 1
+
+
+async def test_a_route_for_calls_that_go_out_is_none_for_requests_that_come_in():
+    routes = """
+  mailer: {role: processor, hosts: [api.mailer.example], contract: {ref: A}}
+routes:
+  - name: mail
+    match: {host: api.mailer.example, path: /send}
+    to: mailer
+    caller: shop
+    request: {rest: pass}
+    response: {rest: pass}
+  - {name: site, match: {path: /**}, to: shop, request: {rest: pass}, response: {rest: pass}}
+"""
+    async with data_port(routes=routes) as port:
+        client = await port.connect()
+        asked = GET.replace(b"/ ", b"/send ")
+        for host, answered in ((b"shop.example", b"ok"), (b"api.mailer.example", None), (b"shop.example", b"ok")) * 2:
+            await client.send(re.sub(rb"Host: [^\r]*", b"Host: " + host, asked))
+            answer = await client.answer()
+            assert (answer.body == answered) if answered else (answer.status, answer.code) == (404, "unknown_route")
+        assert len(port.upstream.requests) == 4
+        assert b"mailer" not in b"".join(port.upstream.requests)
 
 
 async def test_fields_of_the_answer_keep_order_and_nothing_is_made_up():
