@@ -9,7 +9,7 @@ COPY rules rules
 RUN python -m pip wheel --no-deps --wheel-dir /wheels .
 RUN python -m venv /opt/gateway
 RUN /opt/gateway/bin/python -m pip install "$(echo /wheels/privacy_gateway-*.whl)[egress]"
-RUN install -d -m 0700 /empty/state
+RUN install -d -m 0700 /empty/state && install -d -m 0755 /empty/trust
 
 FROM python:3.13-slim
 LABEL org.opencontainers.image.title="Privacy Gateway" \
@@ -18,6 +18,8 @@ LABEL org.opencontainers.image.title="Privacy Gateway" \
 COPY --from=build /opt/gateway /opt/gateway
 # A volume takes owner and mode from the directory it is mounted over; no account is needed for that.
 COPY --from=build --chown=10001:10001 /empty/state /state
+# What other containers are to trust goes where they can mount it, and never into the state.
+COPY --from=build --chown=10001:10001 /empty/trust /trust
 ENV PATH=/opt/gateway/bin:$PATH \
     HOME=/tmp \
     PYTHONDONTWRITEBYTECODE=1 \
@@ -26,7 +28,8 @@ ENV PATH=/opt/gateway/bin:$PATH \
 USER 10001:10001
 WORKDIR /state
 VOLUME /state
-EXPOSE 8080
+# serve; and for egress a proxy and a relay, as docs/egress.compose.yaml has them
+EXPOSE 8080 8081 8082
 STOPSIGNAL SIGTERM
 # The admin listener stays on loopback inside the container; a refusal or no answer exits with an error.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=20s --retries=3 \

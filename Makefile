@@ -4,8 +4,8 @@
 #   make test     static checks and all tests; ARGS="..." goes to pytest
 #   make check    static checks only
 #   make bench    against nginx, nginx + Lua, mitmproxy and aiohttp; ARGS=--quick for a short run;
-#                 BENCH=curves, consent_lookup, page_rewriting, added_latency, large_bodies or overload for
-#                 what bench/README.md says of them
+#                 BENCH=curves, consent_lookup, page_rewriting, added_latency, large_bodies, overload or egress
+#                 for what bench/README.md says of them
 
 PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11,\
 	$(shell command -v $(name) >/dev/null && $(name) -c 'import sys; sys.exit(sys.version_info < (3, 11))' && echo $(name))))
@@ -55,11 +55,11 @@ $(VENV)/.installed-test: pyproject.toml | $(BIN)/python
 # The fastest interpreter at hand, as the container image has it, and not the one that happens to be first.
 $(BENCH_VENV)/.installed: pyproject.toml | $(BIN)/python
 	"$$($(BIN)/python bench/interpreter.py)" -m venv $(BENCH_VENV)
-	$(BENCH_VENV)/bin/python -m pip --disable-pip-version-check --quiet install --editable .
+	$(BENCH_VENV)/bin/python -m pip --disable-pip-version-check --quiet install --editable '.[egress]'
 	@touch $@
 
-# mitmproxy pins other versions of our own dependencies, so it gets a room of its own. Where it cannot
-# be installed the bench says so and goes on without it.
+# mitmproxy as a peer gets a room of its own, without the versions that we ask for. Where it cannot be
+# installed the bench says so and goes on without it.
 bench/.venv-mitmproxy/.tried: | $(BENCH_VENV)/.installed
 	$(BENCH_VENV)/bin/python -m venv bench/.venv-mitmproxy
 	-bench/.venv-mitmproxy/bin/python -m pip --disable-pip-version-check --quiet install mitmproxy

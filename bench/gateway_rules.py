@@ -5,7 +5,7 @@ from pathlib import Path
 
 import bodies
 
-_CLASSES = {"email": "contact.email", "phone": "contact.phone_number", "birth_date": "demographic.date_of_birth"}
+CLASSES = {"email": "contact.email", "phone": "contact.phone_number", "birth_date": "demographic.date_of_birth"}
 _OTHER = "contact"
 PERSON = "X-Person"
 
@@ -57,9 +57,9 @@ def write_rules(
     With `by_consent` the first of them passes instead if the person named in the header agreed.
     """
     directory.mkdir(parents=True)
-    lines = [f"        $.{name}: {{is: {_CLASSES.get(name, _OTHER)}, for: service, as: drop}}" for name in strip]
+    lines = [f"        $.{name}: {{is: {CLASSES.get(name, _OTHER)}, for: service, as: drop}}" for name in strip]
     if by_consent:
-        lines[0] = f"        $.{strip[0]}: {{is: {_CLASSES.get(strip[0], _OTHER)}, for: offers, otherwise: drop}}"
+        lines[0] = f"        $.{strip[0]}: {{is: {CLASSES.get(strip[0], _OTHER)}, for: offers, otherwise: drop}}"
     subject, fields = _SUBJECT if by_consent else "", "\n".join(lines)
     text = [_HEAD.format(port=upstream_port, purposes=_OFFERS if by_consent else "")]
     text += [_WHOLE.format(number=number, path=path) for number, path in enumerate(whole)]

@@ -1,4 +1,4 @@
-"""nginx in three parts: the upstream that serves files, the plain proxy, and the one that strips with Lua and cjson."""
+"""nginx in its parts: the upstream that serves files, a partner, the plain proxy, and the one that strips with Lua."""
 
 import shutil
 from collections.abc import Sequence
@@ -40,6 +40,16 @@ _UPSTREAM = """\
     listen 127.0.0.1:{port} backlog=4096;
     root {root};
     location /routes/ {{ try_files /{small} =404; }}
+  }}
+"""
+
+_PARTNER = """\
+  server {{
+    listen 127.0.0.1:{port} ssl backlog=4096;
+    ssl_certificate {certificate};
+    ssl_certificate_key {key};
+    location / {{ default_type application/json; return 200 '{{"id":"m-1","status":"queued"}}'; }}
+    location /v1/echo {{ proxy_pass http://127.0.0.1:{echo_port}; }}
   }}
 """
 
@@ -99,6 +109,12 @@ def lua_missing() -> str:
 def upstream(home: Path, *, port: int, root: Path) -> list[str]:
     server = _UPSTREAM.format(port=port, root=root, small=bodies.file_of("1 KB"))
     return _command(home, modules="", http=server)
+
+
+def partner(home: Path, *, port: int, certificate: Path, key: Path, echo_port: int) -> list[str]:
+    """A TLS server that takes what is sent to it with the same few bytes, and has it echoed below /v1/echo."""
+    http = _PARTNER.format(port=port, certificate=certificate, key=key, echo_port=echo_port)
+    return _command(home, modules="", http=http)
 
 
 def plain_proxy(home: Path, *, port: int, upstream_port: int, large_buffers: bool = False) -> list[str]:

@@ -11,6 +11,7 @@ import time
 from collections import deque
 
 import uvloop
+from ways import Way
 
 
 class Connection(asyncio.Protocol):
@@ -57,11 +58,11 @@ class Connection(asyncio.Protocol):
 
 
 class Load:
-    """A run of `rate * seconds` requests over up to `connections` connections."""
+    """A run of `rate * seconds` times `request` over up to `connections` connections."""
 
-    def __init__(self, port: int, path: str, *, rate: float, seconds: float, connections: int) -> None:
-        self.port, self.rate, self.total, self.connections = port, rate, int(rate * seconds), connections
-        self.request = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAccept: */*\r\n\r\n".encode()
+    def __init__(self, way: Way, request: bytes, *, rate: float, seconds: float, connections: int) -> None:
+        self.way, self.rate, self.total, self.connections = way, rate, int(rate * seconds), connections
+        self.request = request
         self.latencies: list[float] = []
         self.failures = 0
         self.waiting: deque[float] = deque()
@@ -71,8 +72,7 @@ class Load:
         loop = asyncio.get_running_loop()
         self.over = asyncio.Event()
         for _ in range(self.connections):
-            _, connection = await loop.create_connection(lambda: Connection(self), "127.0.0.1", self.port)
-            self.idle.append(connection)
+            self.idle.append(await self.way.open(lambda: Connection(self)))
         ticks = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         start = time.perf_counter() + 0.05
         due = iter([start + number / self.rate for number in range(self.total)])
@@ -120,10 +120,7 @@ class Load:
 
     async def _connect(self) -> None:
         """A connection in place of one that the server has ended, as it said it would."""
-        _, connection = await asyncio.get_running_loop().create_connection(
-            lambda: Connection(self), "127.0.0.1", self.port
-        )
-        self._use(connection)
+        self._use(await self.way.open(lambda: Connection(self)))
 
     def _use(self, connection: Connection) -> None:
         if self.waiting:
@@ -144,12 +141,17 @@ class Load:
 
 
 def measure(port: int, path: str, *, rate: float, seconds: float, connections: int = 64) -> dict[str, float]:
-    """Latencies in milliseconds at `rate` requests a second.
+    """Latencies of GET in milliseconds at `rate` requests a second.
 
     Returns:
         `p50`, `p99`, `max` (milliseconds), `failures` and `requests`.
     """
-    load = Load(port, path, rate=rate, seconds=seconds, connections=connections)
+    request = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAccept: */*\r\n\r\n".encode()
+    return run(Load(Way(port), request, rate=rate, seconds=seconds, connections=connections))
+
+
+def run(load: Load) -> dict[str, float]:
+    """The same for any load."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(load.run())
     found = sorted(load.latencies) or [float("nan")]

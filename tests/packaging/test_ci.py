@@ -7,7 +7,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / ".ci" / "run"
-NEEDED = ("make", "nginx", "curl", "openssl", "chromium", "npm")
+NEEDED = ("make", "nginx", "curl", "openssl", "chromium", "npm", "node")
 
 
 @pytest.fixture

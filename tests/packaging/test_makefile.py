@@ -28,7 +28,7 @@ CHECKS = ["--editable '.[test]'", "ruff check .", "ruff format --check", "mypy",
         ("demo", ["-m venv fresh", "pip", "install --editable .", "privacy-gateway demo"]),
         ("test", ["-m venv fresh", *CHECKS, "-m pytest"]),
         ("check", ["-m venv fresh", *CHECKS]),
-        ("bench", ["-m venv fresh", "install --editable .", "bench/run.py"]),
+        ("bench", ["-m venv fresh", "install --editable '.[egress]'", "bench/run.py"]),
     ],
 )
 def test_from_nothing_each_target_does_its_steps_in_order(target, steps):
@@ -56,7 +56,8 @@ def test_a_second_run_installs_nothing(tmp_path):
 
 def test_arguments_are_handed_on():
     assert "bench/run.py --quick" in planned("bench", "VENV=fresh", "ARGS=--quick")
-    assert "bench/curves.py --quick" in planned("bench", "VENV=fresh", "BENCH=curves", "ARGS=--quick")
+    for bench in ("curves", "egress"):
+        assert f"bench/{bench}.py --quick" in planned("bench", "VENV=fresh", f"BENCH={bench}", "ARGS=--quick")
 
 
 def test_help_names_every_target():

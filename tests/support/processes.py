@@ -42,11 +42,13 @@ class GatewayProcess:
         if b'"ready":true' not in line:
             said = (line + self.process.stdout.read()).decode()
             raise AssertionError("the gateway did not start: " + said + self.log.read_text())
-        ready = json.loads(line)
+        self._announced(json.loads(line))
+        return self
+
+    def _announced(self, ready: dict) -> None:
         self.url = ready["listeners"][0]
         self.admin = ready["admin"]
         self.port = int(self.url.rpartition(":")[2])
-        return self
 
     def __exit__(self, *_):
         if self.process.poll() is None:

@@ -1,6 +1,7 @@
 """An upstream that remembers every byte it received: the evidence that tests judge by."""
 
 import asyncio
+import ssl
 import threading
 from dataclasses import dataclass, field
 
@@ -28,9 +29,13 @@ class Received:
 
 @dataclass
 class RecordingUpstream:
-    """Serves `answer` (bytes, or a function of the request) on a loopback port, in a thread of its own."""
+    """Serves `answer` (bytes, or a function of the request) on a loopback port, in a thread of its own.
+
+    With `context` it speaks TLS, as partners do.
+    """
 
     answer: object = DEFAULT_ANSWER
+    context: ssl.SSLContext | None = None
     requests: list[Received] = field(default_factory=list)
     port: int = 0
 
@@ -40,7 +45,8 @@ class RecordingUpstream:
 
         def run() -> None:
             asyncio.set_event_loop(self._loop)
-            server = self._loop.run_until_complete(asyncio.start_server(self._serve, "127.0.0.1", 0, limit=1 << 20))
+            starting = asyncio.start_server(self._serve, "127.0.0.1", 0, limit=1 << 20, ssl=self.context)
+            server = self._loop.run_until_complete(starting)
             self.port = server.sockets[0].getsockname()[1]
             ready.set()
             self._loop.run_forever()
@@ -61,7 +67,12 @@ class RecordingUpstream:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"https://localhost:{self.port}" if self.context else f"http://127.0.0.1:{self.port}"
+
+    @property
+    def host(self) -> str:
+        """What clients call it."""
+        return self.url.partition("://")[2]
 
     @property
     def everything(self) -> bytes:
