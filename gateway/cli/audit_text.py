@@ -15,7 +15,8 @@ def cells(entry: Entry) -> list[str]:
     fields = record.get("fields") or []
     what = ", ".join(f"{field.get('action')} {field.get('class')} ({field.get('reason')})" for field in fields)
     middle = [str(record.get(key) or "") for key in ("kind", "route", "recipient", "subject")]
-    decided = " ".join(filter(None, (record.get("status"), record.get("purpose")))) if kind == Kind.CONSENT else ""
+    entered = kind in (Kind.CONSENT, Kind.OUTCOME)
+    decided = " ".join(filter(None, (record.get("status"), record.get("purpose")))) if entered else ""
     what = what or decided or str(record.get("reason") or "")
     return [record.get("time", ""), entry.slot, str(entry.index), *middle, what, str(record.get("request") or "")]
 

@@ -15,23 +15,18 @@ from gateway.cli.audit_options import AS_JSON, FILE, STATE
 from gateway.cli.audit_verify import read_trust_file, why
 from gateway.cli.consent_options import consent_store
 from gateway.cli.output import console, fail, print_json, printable
+from gateway.cli.rules_in_force import RULES, rules_in_force
 from gateway.cli.subject_options import SUBJECT, handle_of, read_identifier
-from gateway.policy.policy import Policy
 from gateway.portal.receipt import Decided, Occasion, proven, signed_receipt
 from gateway.portal.receipt_check import LARGEST, ReceiptReport, check_receipt
 from gateway.runtime.operators import AUDIT
 from gateway.runtime.receipt_key import receipt_key
-from gateway.runtime.reload import load_directory, load_kept, today
 
 
 @click.command("receipt")
 @STATE
 @click.option("--subject", required=True, help=SUBJECT)
-@click.option(
-    "--rules",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Rules whose words it uses.  [default: those that were last in force]",
-)
+@RULES
 @click.option("--where", default="", help="URL at which the person can change the decisions.")
 @click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="File to write.")
 @AS_JSON
@@ -43,7 +38,7 @@ def receipt_command(
     `check-receipt` checks it without the ledger, by the keys that `keys show` prints.
     """
     handle = handle_of(state, read_identifier(subject))
-    policy = _policy(state, rules, as_json)
+    policy = rules_in_force(state, rules, as_json)
     with consent_store(state) as store:
         decided = Decided(store.history(handle), store.served(handle)) if handle is not None else Decided([], [])
     if not decided.events:
@@ -61,15 +56,6 @@ def receipt_command(
         print_json({"file": str(output), "identifier": occasion.identifier, "signed_by": key.vkey})
     else:
         console.print(Text(printable(f"{output}: signed by {key.vkey}")), soft_wrap=True)
-
-
-def _policy(state: Path, rules: Path | None, as_json: bool) -> Policy:
-    if rules is not None:
-        return load_directory(rules)[0]
-    kept = sorted((state / "policies").glob("*.json"), key=lambda path: path.stat().st_mtime)
-    if not kept:
-        fail("no rules were in force in this state directory yet: give --rules DIR", as_json=as_json)
-    return load_kept(state, kept[-1].stem, today())
 
 
 @click.command("check-receipt")

@@ -42,6 +42,7 @@ VERBS: Mapping[str, Verb] = {
     "consent": Verb("gateway.cli.consent:command", "Record and show what a person agreed to."),
     "keys": Verb("gateway.cli.keys:command", "Create the keys of a gateway."),
     "subject": Verb("gateway.cli.subject:command", "Show what is kept of one person, or erase it."),
+    "disclosure": Verb("gateway.cli.disclosure:command", "Authorities' legal requests: register, approve, produce."),
     "audit": Verb("gateway.cli.audit:command", "Search, show, verify and export the ledger."),
     "completion": Verb("gateway.cli.main:completion", "Print the completion script for a shell."),
 }

@@ -10,10 +10,13 @@ from gateway.audit.reading import slots_of
 from gateway.audit.search import Query
 from gateway.cli.audit_index import answer
 from gateway.cli.audit_options import AS_JSON, STATE
+from gateway.cli.authority_options import refuse
+from gateway.cli.consent_options import plain
 from gateway.cli.operator_name import BY
 from gateway.cli.output import FINDINGS, console, errors, print_json
 from gateway.cli.subject_options import SUBJECT, WAIT, find_subject, read_identifier
-from gateway.runtime.erasure import erase, erase_again
+from gateway.crypto.keyring import canonical_identifier
+from gateway.runtime.erasure import Held, erase, erase_again
 from gateway.stores.event import MICROSECONDS
 from gateway.stores.keyfile import load_keyring
 from gateway.stores.pseudonyms import PSEUDONYMS, SqlitePseudonymStore
@@ -27,6 +30,10 @@ _DONE = (
 _BACKUPS = (
     "Delete every backup of subjects.sqlite within the time that you have to erase: an older copy holds the key. "
     "The gateway does not start with one."
+)
+_HELD = (
+    "not erased: an open legal request names this person ({requests}). Produce or reject it first "
+    "(`disclosure authority show ID`), or say with --despite-hold REASON why the erasure goes before it"
 )
 _NOTHING = "no key is kept for this person: nothing to erase (check the spelling)"
 
@@ -65,12 +72,18 @@ def show(state: Path, subject: str, as_json: bool) -> None:
 @STATE
 @click.option("--subject", help=SUBJECT)
 @click.option("--again", is_flag=True, help="Erase the keys that an older copy of subjects.sqlite brought back.")
+@click.option(
+    "--despite-hold", callback=plain, help="Why somebody whom an open legal request names is erased. Recorded."
+)
 @BY
 @AS_JSON
-def erase_command(state: Path, subject: str | None, again: bool, by: str, as_json: bool) -> None:
+def erase_command(
+    state: Path, subject: str | None, *, again: bool, despite_hold: str | None, by: str, as_json: bool
+) -> None:
     """Destroy the person's key, so that no record can be joined with them again.
 
-    A record of the erasure goes to the log of slot operator; it names nobody.
+    A record of the erasure goes to the log of slot operator; it names nobody. Somebody whom an open legal request
+    names (`disclosure authority list --open`) is held until it was produced or rejected.
     """
     if again == (subject is not None):
         raise click.UsageError("give --subject, or --again")
@@ -79,7 +92,11 @@ def erase_command(state: Path, subject: str | None, again: bool, by: str, as_jso
         return
     identifier = read_identifier(subject)
     try:
-        erased = erase(state, load_keyring(state), identifier, by=by, busy_timeout=WAIT)
+        if despite_hold is not None and canonical_identifier(identifier) in canonical_identifier(despite_hold):
+            raise click.BadParameter("the record names nobody: leave the identifier out", param_hint="--despite-hold")
+        erased = erase(state, load_keyring(state), identifier, by=by, despite_hold=despite_hold, busy_timeout=WAIT)
+    except Held as held:
+        refuse("legal_hold", _HELD.format(requests=", ".join(held.requests)), as_json=as_json)
     except ValueError as problem:
         raise click.BadParameter(str(problem), param_hint="--subject") from None
     _print_erased(erased, as_json)

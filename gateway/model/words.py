@@ -120,6 +120,10 @@ class Kind(StrEnum):
     HEADS = "heads"
 
 
+TRAFFIC = frozenset({Kind.COLLECT, Kind.DISCLOSE, Kind.REVEAL, Kind.REFUSE})
+"""Kinds of records that say what became of somebody's data."""
+
+
 class PageMode(StrEnum):
     """Whether third parties in pages are held back, or only listed for the operator."""
 
@@ -201,6 +205,34 @@ class ConsentStatus(StrEnum):
     def narrows(self) -> bool:
         """Whether after such an event no more may happen than before it; it then counts without delay."""
         return self in _NARROWING
+
+
+class Instrument(StrEnum):
+    """By which kind of legal instrument an authority asks for somebody's data."""
+
+    COURT_ORDER = "court_order"
+    WARRANT = "warrant"
+    SUBPOENA = "subpoena"
+    PRODUCTION_ORDER = "production_order"
+    STATUTORY_REQUEST = "statutory_request"
+    EMERGENCY_REQUEST = "emergency_request"
+    MUTUAL_LEGAL_ASSISTANCE = "mutual_legal_assistance"
+
+
+class LegalStatus(StrEnum):
+    """What became of a legal request: the steps of its life, as events and records name them.
+
+    `failed`: what `produced` announced was not written after all. `hold_overridden`: a person in scope was erased.
+    """
+
+    REGISTERED = "registered"
+    APPROVED = "approved"
+    REJECTED = "rejected"
+    PRODUCED = "produced"
+    FAILED = "failed"
+    SECRECY_EXTENDED = "secrecy_extended"
+    SECRECY_LIFTED = "secrecy_lifted"
+    HOLD_OVERRIDDEN = "hold_overridden"
 
 
 STANDINGS = tuple(status for status in ConsentStatus if status is not ConsentStatus.UNRESTRICTED)

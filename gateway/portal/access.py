@@ -16,9 +16,9 @@ from gateway.portal.access_texts import say
 from gateway.portal.disclosure_page import disclosures_context
 from gateway.portal.disclosures import disclosures_of
 from gateway.portal.receipt import Decided, Occasion, receipt_of
-from gateway.portal.records import Records, records_csv, records_json, records_of
 from gateway.runtime.gateway import Gateway
 from gateway.runtime.own_access import record_access
+from gateway.runtime.person_records import Records, records_csv, records_json, records_of
 from gateway.runtime.receipt_key import ReceiptKey, public_keys, receipt_key
 from gateway.runtime.record_reader import RecordReader
 from gateway.stores.fold import in_order

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from gateway.model.words import Kind, Mode, Role
+from gateway.model.words import TRAFFIC, Kind, Mode, Role
 from gateway.portal.periods import Period, periods_of
 from gateway.runtime.own_access import OWN
 from gateway.runtime.record_reader import Found, RecordReader
@@ -21,7 +21,6 @@ from gateway.runtime.record_reader import Found, RecordReader
 SUBJECT = "@subject"
 """The recipient of what went to the person; no name of the rules reads so."""
 WITHHELD_ACTIONS = frozenset({"drop", "blank", "block"})
-TRAFFIC = frozenset({Kind.COLLECT, Kind.DISCLOSE, Kind.REVEAL, Kind.REFUSE})
 _STOPPED = "stopped"
 """Why a field did not pass that could have, had its message not been refused."""
 _EMBEDDED = "html:"

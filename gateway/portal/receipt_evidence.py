@@ -5,8 +5,8 @@ from pathlib import Path
 
 import msgspec
 
+from gateway.audit.evidence import by_segment, prove_in_segment
 from gateway.audit.index import Index
-from gateway.audit.proof_make import prove_together
 from gateway.audit.proof_source import Source, Unprovable
 from gateway.audit.reading import Entry, slots_of
 from gateway.audit.search import Query
@@ -45,7 +45,7 @@ def evidence_of(index: Index, home: Path, handles: Collection[str], events: Coll
             continue
         try:
             source = Source(slot)
-            for group in _by_segment(source, found):
+            for group in by_segment(source, found):
                 _prove(index, source, [found[index] for index in group], proofs, missing)
             keys |= dict.fromkeys(key.text for key in source.keys)
         except (Unprovable, OSError):
@@ -62,20 +62,9 @@ def _event(entry: Entry) -> str:
     return str(entry.record.get("event"))
 
 
-def _by_segment(source: Source, indexes: Iterable[int]) -> list[list[int]]:
-    """Leaves that lie in one segment belong together: one reading of it proves them all."""
-    groups: dict[int, list[int]] = {}
-    for index in sorted(indexes):
-        first = max(segment.first for segment in source.segments if segment.first <= index)
-        groups.setdefault(first, []).append(index)
-    return list(groups.values())
-
-
 def _prove(index: Index, source: Source, entries: list[Entry], proofs: dict[str, str], missing: dict[str, str]) -> None:
-    # Under the first checkpoint that covers them, so that nothing after their segment has to be read.
-    head = index.head(entries[-1])
-    size = None if head is None else head.size
-    for entry, proof in zip(entries, prove_together(source, [entry.index for entry in entries], size), strict=True):
+    found = prove_in_segment(index, source, [entry.index for entry in entries])
+    for entry, proof in zip(entries, found, strict=True):
         if proof.line is None:
             missing[_event(entry)] = NOT_STORED
         else:

@@ -8,7 +8,8 @@ RIGHTS = "rights"
 """The purpose of such a disclosure, which the law itself sets (GDPR Art. 15 and 20)."""
 OWN = "own:"
 """How the address of what is shown begins."""
-_CLASS = "user.privacy_preferences"
+PREFERENCES = "user.privacy_preferences"
+"""The class of what is kept of a person's decisions."""
 
 
 async def record_access(
@@ -28,7 +29,7 @@ async def record_access(
         "action": "keep",
         "address": OWN + what,
         "basis": Basis.LEGAL_OBLIGATION,
-        "class": _CLASS,
+        "class": PREFERENCES,
         "count": count,
         "purpose": RIGHTS,
         "reason": "listed",

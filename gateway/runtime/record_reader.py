@@ -26,6 +26,7 @@ from gateway.model.errors import StoreDown
 from gateway.model.limits import MIB
 from gateway.model.words import Posture
 from gateway.runtime.operators import AUDIT
+from gateway.runtime.secrecy import may_be_shown, shown_requests
 
 MOST_RECORDS = 5000
 MOST_SECONDS = 2.0
@@ -80,11 +81,14 @@ class RecordReader:
     async def find(self, handles: Sequence[str], *, since: str = "", until: str = "", most: int | None = None) -> Found:
         """The records whose subject has one of these handles; times are as records write them.
 
+        What an authority was given is not among them while that is secret.
+
         `most` is how many, in place of `most_records`; the time is bounded in proportion.
 
         Raises:
             NotReady: AUDIT_UNAVAILABLE; the index is still being built, or too many wait already.
-            StoreDown: AUDIT_UNAVAILABLE; the log or its index cannot be read.
+            StoreDown: AUDIT_UNAVAILABLE, CONSENT_STORE_DOWN; the log, its index or the register of legal requests
+                cannot be read.
         """
         queries = [Query(subject=handle, since=since, until=until) for handle in dict.fromkeys(handles)]
         limit = self._most_records if most is None else most
@@ -126,13 +130,16 @@ class RecordReader:
     def _search(self, opened: Look, queries: list[Query], limit: int) -> Found:
         deadline = time.monotonic() + self._most_seconds * max(1.0, limit / self._most_records)
         found: list[Entry] = []
+        # Asked for everybody: that the register does not answer tells nobody whether it has something of them.
+        shown = shown_requests(self.state)
         for entry in _newest_first(opened.index, queries):
             if self._closed.is_set():
                 raise NotReady(Posture.AUDIT_UNAVAILABLE, "the worker ends: come again in a minute")
             late = len(found) % _ROUND == _ROUND - 1 and time.monotonic() >= deadline
             if late or len(found) >= limit:
                 return Found(found, opened.as_of, complete=False)
-            found.append(entry)
+            if may_be_shown(entry.record, shown):
+                found.append(entry)
         return Found(found, opened.as_of)
 
     def _build(self, *options: str) -> None:

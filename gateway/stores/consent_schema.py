@@ -10,7 +10,8 @@ from gateway.stores.event import ConsentEvent, ServedNotice
 APPLICATION_ID = 0x70677731  # "pgw1"
 
 
-def _stays(table: str, what: str) -> tuple[str, ...]:
+def stays(table: str, what: str) -> tuple[str, ...]:
+    """Triggers by which no row of a table can be changed, deleted or put in another's place."""
     is_there = f"WHEN EXISTS (SELECT 1 FROM {table} WHERE id = NEW.id)"
     refused = f"BEGIN SELECT RAISE(ABORT, '{what} are append-only'); END"
     return (
@@ -37,7 +38,7 @@ MIGRATIONS = (
             actor TEXT
         ) WITHOUT ROWID""",
         "CREATE INDEX consent_event_of_subject ON consent_event (subject, purpose, recipient, at)",
-        *_stays("consent_event", "consent events"),
+        *stays("consent_event", "consent events"),
     ),
     (
         "ALTER TABLE consent_event ADD COLUMN notice_version TEXT",
@@ -73,7 +74,7 @@ MIGRATIONS = (
             method TEXT NOT NULL
         ) WITHOUT ROWID""",
         "CREATE INDEX notice_served_to ON notice_served (subject, notice, at)",
-        *_stays("notice_served", "served notices"),
+        *stays("notice_served", "served notices"),
     ),
 )
 

@@ -10,7 +10,7 @@ from gateway.audit.verify_report import Verdict
 from gateway.model.limits import MIB
 from gateway.portal.receipt import MOST_EVENTS
 from gateway.portal.receipt_check import WORDS
-from gateway.portal.records import COLUMNS, MOST
+from gateway.runtime.person_records import COLUMNS, MOST
 from gateway.runtime.record_reader import MOST_BYTES, MOST_RECORDS
 from gateway.stores.keyfile import create_keys
 

@@ -126,7 +126,7 @@ def test_of_a_log_that_gives_no_proof_the_reason_is_said(state, ann, monkeypatch
     def broken(*_):
         raise module.Unprovable("leaf 3 is missing")
 
-    monkeypatch.setattr(module, "prove_together", broken)
+    monkeypatch.setattr(module, "prove_in_segment", broken)
     found = evidence(state, decisions)
 
     assert (found.proofs, found.missing) == ({}, {decisions.events[0].id: NOT_PROVABLE})

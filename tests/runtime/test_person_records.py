@@ -11,8 +11,8 @@ from receipts import DIGEST, S, decided, event
 from gateway.audit.operator_log import OperatorLog
 from gateway.audit.reading import Entry
 from gateway.model.words import Assurance
-from gateway.portal.records import COLUMNS, MOST, Records, records_csv, records_json, records_of
 from gateway.runtime.operators import operator_log
+from gateway.runtime.person_records import COLUMNS, MOST, Records, records_csv, records_json, records_of
 from gateway.runtime.record_reader import Found, RecordReader
 from gateway.stores.keyfile import create_keys
 

@@ -13,7 +13,7 @@ import msgspec
 
 from gateway.audit.export import cell
 from gateway.audit.reading import Entry
-from gateway.portal.disclosures import TRAFFIC
+from gateway.model.words import TRAFFIC
 from gateway.runtime.consents import moment_text, record_of
 from gateway.runtime.record_reader import Found, RecordReader
 from gateway.stores.event import ConsentEvent, ServedNotice
