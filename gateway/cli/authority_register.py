@@ -41,8 +41,8 @@ class _Given(msgspec.Struct, frozen=True):
     due: str | None
     what: tuple[str, ...]
     classes: tuple[str, ...]
-    since: str
-    until: str
+    since: str | None
+    until: str | None
 
 
 def _words(context: click.Context, parameter: click.Parameter, value: str) -> tuple[str, ...]:
@@ -91,8 +91,8 @@ def _classes(context: click.Context, parameter: click.Parameter, value: tuple[st
     callback=_classes,
     help="Class of data, with those below it; once for each. 'user' is every class.",
 )
-@click.option("--since", type=Moment(), default="", help="Not what happened before this time.")
-@click.option("--until", type=Moment(), default="", help="Only what happened before this time.")
+@click.option("--since", type=Moment(), help="Not what happened before this time.")
+@click.option("--until", type=Moment(), help="Only what happened before this time.")
 @RULES
 @BY
 @AS_JSON
@@ -127,7 +127,7 @@ def register_command(
         received=request.received,
         due=request.due,
         secret_until=request.secret_until,
-        scope=Scope(what=request.what, classes=request.classes, since=request.since, until=request.until),
+        scope=Scope(what=request.what, classes=request.classes, since=request.since or "", until=request.until or ""),
         people=len(people),
     )
     with refusals(as_json=as_json), Register(state) as register:

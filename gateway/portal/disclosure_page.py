@@ -9,7 +9,7 @@ from markupsafe import Markup
 from gateway.policy.policy import Policy, Purpose, Recipient
 from gateway.portal.access_texts import class_words, say, word
 from gateway.portal.disclosure_plot import legend, plot_svg
-from gateway.portal.disclosures import Disclosures, Use
+from gateway.portal.disclosures import Disclosures, Given, Use
 from gateway.portal.periods import FLOWS, Period
 
 
@@ -32,6 +32,17 @@ class Row(msgspec.Struct, frozen=True):
     last: str
 
 
+class GivenRow(msgspec.Struct, frozen=True):
+    """What an authority was given, as it is read; `data` is empty where nothing was held."""
+
+    authority: str
+    authority_tag: str
+    instrument: str
+    law: str
+    data: tuple[tuple[str, int], ...]
+    time: str
+
+
 class PeriodRow(msgspec.Struct, frozen=True):
     start: str
     counts: tuple[int, ...]
@@ -40,7 +51,8 @@ class PeriodRow(msgspec.Struct, frozen=True):
 def disclosures_context(view: Disclosures, language: str, policy: Policy) -> dict[str, Any]:
     """What the template takes; purposes and recipients go by the titles that the rules give them.
 
-    Its keys: `access` (texts), `notes` (sentences), `passed` and `held` (rows), `plot`, `flows`, `periods`, `unit`.
+    Its keys: `access` (texts), `notes` (sentences), `passed` and `held` (rows), `authorities`
+    (rows), `plot`, `flows`, `periods`, `unit`.
     """
     passed = [_passed(use, language, policy) for use in view.uses if use.passed]
     held = [_held(use, language, policy) for use in view.uses if use.withheld]
@@ -50,6 +62,7 @@ def disclosures_context(view: Disclosures, language: str, policy: Policy) -> dic
         "notes": _notes(view, language),
         "passed": passed,
         "held": held,
+        "authorities": [_given(given, language, policy) for given in view.authorities],
         "legend": legend(language),
         "plot": plot_svg(view.periods, language, identifier="disclosures-plot") if view.periods else Markup(),
         "flows": [word(language, "flow", flow) for flow in FLOWS],
@@ -65,7 +78,7 @@ def _notes(view: Disclosures, language: str) -> list[str]:
         notes.append(say(language, "disclosures.from", time=minute(view.since)))
     if not view.complete:
         notes.append(say(language, "disclosures.incomplete", count=view.records))
-    if not view.uses:
+    if not view.uses and not view.authorities:
         notes.append(say(language, "disclosures.none"))
     if view.unlisted:
         notes.append(say(language, "disclosures.unlisted", count=view.unlisted))
@@ -83,10 +96,6 @@ def _held(use: Use, language: str, policy: Policy) -> Row:
 
 
 def _row(use: Use, classes: Mapping[str, int], how: str, language: str, policy: Policy) -> Row:
-    data: dict[str, int] = {}
-    for name, count in classes.items():
-        words = class_words(language, name)
-        data[words] = data.get(words, 0) + count
     declared = policy.recipients.get(use.recipient)
     recipient, recipient_tag = title_of(declared, language)
     purpose, purpose_tag = title_of(policy.purposes.get(use.purpose), language)
@@ -97,12 +106,33 @@ def _row(use: Use, classes: Mapping[str, int], how: str, language: str, policy: 
         purpose=purpose or word(language, "purpose", use.purpose),
         purpose_tag=purpose_tag,
         basis=", ".join(word(language, "basis", basis) for basis in use.bases),
-        data=tuple(data.items()),
+        data=_data(classes, language),
         how=how,
         messages=use.messages,
         first=minute(use.first),
         last=minute(use.last),
     )
+
+
+def _given(given: Given, language: str, policy: Policy) -> GivenRow:
+    authority, tag = title_of(policy.recipients.get(given.recipient), language)
+    return GivenRow(
+        authority=authority or given.recipient,
+        authority_tag=tag,
+        instrument=word(language, "instrument", given.instrument),
+        law=given.legal_basis,
+        data=_data(given.classes, language),
+        time=minute(given.time),
+    )
+
+
+def _data(classes: Mapping[str, int], language: str) -> tuple[tuple[str, int], ...]:
+    """Classes in words, each once, with their numbers."""
+    data: dict[str, int] = {}
+    for name, count in classes.items():
+        words = class_words(language, name)
+        data[words] = data.get(words, 0) + count
+    return tuple(data.items())
 
 
 def title_of(declared: Purpose | Recipient | None, language: str) -> tuple[str, str]:

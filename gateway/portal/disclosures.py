@@ -17,6 +17,7 @@ from gateway.model.words import TRAFFIC, Kind, Mode, Role
 from gateway.portal.periods import Period, periods_of
 from gateway.runtime.own_access import OWN
 from gateway.runtime.record_reader import Found, RecordReader
+from gateway.runtime.secrecy import INSTRUMENT
 
 SUBJECT = "@subject"
 """The recipient of what went to the person; no name of the rules reads so."""
@@ -48,10 +49,21 @@ class Use(msgspec.Struct, frozen=True):
     last: str
 
 
+class Given(msgspec.Struct, frozen=True):
+    """What one authority was given by law, and by which instrument; `classes` count entries, and are empty for none."""
+
+    time: str
+    recipient: str
+    instrument: str
+    legal_basis: str
+    classes: Mapping[str, int]
+
+
 class Disclosures(msgspec.Struct, frozen=True):
     """All of it. `as_of` and `complete` are as `Found` says; times are as records write them.
 
     Looks at one's own records are among the uses, and not in the periods, where they would soon be the most.
+    What authorities were given is in the periods and `authorities`, the newest first, and not among the uses.
     `unlisted` counts values that no rule lists and that passed, `refused` messages that did not pass as a whole.
     """
 
@@ -64,6 +76,7 @@ class Disclosures(msgspec.Struct, frozen=True):
     records: int
     unlisted: int
     refused: int
+    authorities: tuple[Given, ...] = ()
 
 
 async def disclosures_of(
@@ -84,6 +97,7 @@ def summarise(
     """The records as what a person is shown; those of other kinds than traffic are passed over."""
     tallies: dict[tuple[str, str], _Tally] = {}
     flows: list[tuple[str, str, int]] = []
+    authorities: list[Given] = []
     records = unlisted = refused = 0
     for entry in found.entries:
         record = entry.record
@@ -91,12 +105,15 @@ def summarise(
             continue
         records += 1
         refused += record["kind"] == Kind.REFUSE
+        if INSTRUMENT in record:
+            authorities.append(_given(record))
         for field in fields_of(record, handles, roles):
             if not field.data_class:
                 unlisted += field.count if field.passed else 0
                 continue
-            key = (field.recipient, field.purpose)
-            tallies.setdefault(key, _Tally()).add(field, entry.leaf)
+            if INSTRUMENT not in record:
+                key = (field.recipient, field.purpose)
+                tallies.setdefault(key, _Tally()).add(field, entry.leaf)
             if not field.address.startswith(OWN):
                 flows.append((field.time, field.flow, field.count))
     uses = [tally.use(*key, roles) for key, tally in tallies.items()]
@@ -110,6 +127,7 @@ def summarise(
         records=records,
         unlisted=unlisted,
         refused=refused,
+        authorities=tuple(authorities),
     )
 
 
@@ -161,6 +179,20 @@ def fields_of(record: Mapping[str, Any], handles: Collection[str], roles: Mappin
             passed=not refused and action not in WITHHELD_ACTIONS,
             collected=record.get("kind") == Kind.COLLECT and not embedded,
         )
+
+
+def _given(record: Mapping[str, Any]) -> Given:
+    classes = Counter[str]()
+    for field in record.get("fields") or ():
+        classes[str(field.get("class"))] += int(field.get("count") or 0)
+    instrument = record[INSTRUMENT]
+    return Given(
+        time=str(record.get("time") or ""),
+        recipient=str(record.get("recipient") or ""),
+        instrument=str(instrument.get("kind") or "") if isinstance(instrument, Mapping) else "",
+        legal_basis=str(record.get("legal_basis") or ""),
+        classes=dict(sorted(classes.items())),
+    )
 
 
 def _recipient(record: Mapping[str, Any], handles: Collection[str], roles: Mapping[str, Role]) -> str:

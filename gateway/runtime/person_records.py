@@ -16,6 +16,7 @@ from gateway.audit.reading import Entry
 from gateway.model.words import TRAFFIC
 from gateway.runtime.consents import moment_text, record_of
 from gateway.runtime.record_reader import Found, RecordReader
+from gateway.runtime.secrecy import INSTRUMENT
 from gateway.stores.event import ConsentEvent, ServedNotice
 
 MOST = 50_000
@@ -24,8 +25,9 @@ COLUMNS = (
     "what", "time", "subject", "purpose", "recipient", "status", "valid_until", "method", "assurance", "by", "event",
     "notice", "notice_version", "notice_digest", "language", "direction", "route", "address", "class", "basis",
     "action", "reason", "count", "consent", "request", "origin", "index", "leaf",
+    "instrument", "legal_basis",
 )  # fmt: skip
-_SHARED = ("time", "subject", "recipient", "direction", "route", "request")
+_SHARED = ("time", "subject", "recipient", "direction", "route", "request", "legal_basis")
 _OF_A_FIELD = ("purpose", "address", "class", "basis", "action", "reason", "count")
 
 
@@ -91,6 +93,7 @@ def _rows(records: Records) -> Iterator[dict[str, Any]]:
     for entry in records.traffic:
         record = entry.record
         shared = {name: record.get(name) for name in _SHARED} | {"consent": record.get("consent") or None}
+        shared["instrument"] = record.get(INSTRUMENT, {}).get("kind")
         place = {"what": record["kind"], "origin": entry.origin, "index": entry.index, "leaf": entry.leaf}
         for field in record.get("fields") or [{"reason": record.get("reason")}]:
             yield {**place, **shared, **{name: field.get(name) for name in _OF_A_FIELD}}

@@ -1,5 +1,6 @@
 """A directory of files that only their owner can read, and that gets its name when all of it is on the disk."""
 
+import glob
 import hashlib
 import os
 import shutil
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from gateway.stores.keyfile import sync_directory
+from gateway.stores.private_file import sync_directory
 
 
 class WrittenFile(msgspec.Struct, frozen=True):
@@ -27,6 +28,7 @@ def whole_directory(target: Path) -> Iterator[Path]:
     Raises:
         OSError: `target` is there and not an empty directory, or cannot be made.
     """
+    _remove_left_over(target)
     partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
     partial.mkdir(mode=0o700)
     try:
@@ -36,6 +38,24 @@ def whole_directory(target: Path) -> Iterator[Path]:
         sync_directory(target.parent)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def _remove_left_over(target: Path) -> None:
+    """What a process that was killed had written so far."""
+    for path in target.parent.glob(f".{glob.escape(target.name)}.*.partial"):
+        owner = path.name.removesuffix(".partial").rpartition(".")[2]
+        if owner.isdecimal() and not _runs(int(owner)):
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
 
 
 def write_file(directory: Path, name: str, content: Iterable[bytes]) -> WrittenFile:

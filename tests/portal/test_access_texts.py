@@ -5,12 +5,14 @@ import string
 
 import pytest
 
-from gateway.model.words import Basis, Reason, Role
+from gateway.model.words import Basis, Instrument, Reason, Role
 from gateway.policy.forms import SIMPLE_ACTIONS
 from gateway.policy.taxonomy import CLASSES
 from gateway.portal.access_texts import LANGUAGES, TEXTS, class_words, say, word
 from gateway.portal.disclosures import SUBJECT, WITHHELD_ACTIONS
 from gateway.portal.periods import FLOWS
+from gateway.runtime.own_access import RIGHTS
+from gateway.runtime.production import LEGAL_OBLIGATION
 
 
 def gaps(text):
@@ -47,7 +49,8 @@ def test_no_text_was_left_in_english():
         ("reason", [*Reason, "stopped"]),
         ("action", sorted({*SIMPLE_ACTIONS, "generalise"} - WITHHELD_ACTIONS)),
         ("recipient", [SUBJECT, "caller"]),
-        ("purpose", ["rights"]),
+        ("purpose", [RIGHTS, LEGAL_OBLIGATION]),
+        ("instrument", list(Instrument)),
     ],
 )
 def test_closed_vocabularies_have_words(language, kind, names):
