@@ -106,4 +106,4 @@ def _print(made: Production, target: Path, *, as_json: bool) -> None:
     if made.is_empty:
         console.print("nothing is held of them within the scope; the manifest says so")
     if erased:
-        console.print(f"{erased} of them were erased: nothing can be given of them; the manifest says so")
+        console.print(f"{erased} of them erased: nothing can be given of them; the manifest says so")

@@ -252,3 +252,14 @@ def test_whom_an_open_request_names_is_erased_only_with_a_reason(request_id, run
     found = run("show", request_id).out
     assert "hold_overridden" in found
     assert "1, 1 of them erased since" in found
+
+
+def test_an_older_copy_of_the_register_brings_nobody_back(request_id, run, state, tmp_path, capsys):
+    run("approve", request_id, "--by", "otto")
+    copy = (state / "disclosures.sqlite").read_bytes()
+    erase(state, capsys, "--despite-hold", "a court ordered it", status=0)
+    (state / "disclosures.sqlite").write_bytes(copy)
+    printed = run("produce", request_id, "--output", tmp_path / "out").out
+
+    assert "1 of them erased" in printed
+    assert not list((tmp_path / "out").glob("person-*"))
