@@ -25,8 +25,8 @@ SECONDS_BETWEEN_WRITES = 1.0
 WAITING_AT_MOST = 2000
 """Rows that wait to be written; of what comes beyond them only the number is kept."""
 
-ONE_OF = 16
-"""Of so many messages of a route, one is looked at for what no rule lists."""
+ONE_OF = 256
+"""Of so many messages of a route, one is looked at for what no rule lists, and more of the first ones."""
 
 PROXY = "proxy"
 RELAY = "relay"
@@ -125,6 +125,8 @@ class DestinationMap:
         self._left_out = 0
         self._passed: dict[tuple[str, Direction], int] = {}
         self._failed = False
+        self.listed_classes: dict[tuple[bytes, bool], frozenset[tuple[Direction, str]]] = {}
+        """What passages worked out once for all messages that are alike."""
         self.names = HostNames()
         self.listed: Container[str] = ()
         """Hosts that stand in the rules, which are written in full."""
@@ -134,10 +136,10 @@ class DestinationMap:
         return host if host in self.listed else self.names.written(host)
 
     def looks(self, route: str, direction: Direction) -> bool:
-        """Whether what passes unlisted on a route is to be looked at in this message: in the first of so many."""
-        passed = self._passed.get((route, direction), 0)
-        self._passed[route, direction] = passed + 1
-        return passed % ONE_OF == 0
+        """Whether what passes unlisted on a route is looked at in this message: the first, second, fourth and so on."""
+        number = self._passed.get((route, direction), 0) + 1
+        self._passed[route, direction] = number
+        return number % ONE_OF == 0 or (number < ONE_OF and not number & number - 1)
 
     def note(
         self,

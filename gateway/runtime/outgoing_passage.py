@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from gateway.documents.document import Opened, label_of, open_body
 from gateway.engine.exchange import Exchange
 from gateway.engine.findings import Findings, findings
-from gateway.engine.plan import Plan
+from gateway.engine.plan import Decision, Plan
 from gateway.engine.record import Counts
 from gateway.engine.step import Send, Step
 from gateway.model.action import Blank, Drop
@@ -18,6 +18,9 @@ from gateway.runtime.passage import Passage
 
 if TYPE_CHECKING:
     from gateway.runtime.gateway import Gateway
+
+
+_REMEMBERED = 4096
 
 
 class OutgoingPassage(Passage):
@@ -77,13 +80,27 @@ class OutgoingPassage(Passage):
         """Take note of classes: of listed fields always, of what passes beside them now and then, by its looks."""
         direction = self.direction
         observes = self.exchange.observes
-        for decision, counts in ((step.decision, step.counts), *((each.decision, each.counts) for each in step.shares)):
-            self._found(_passing(decision.plan.verdicts, counts, whole=observes))
         destinations = self._gateway.services.destinations
+        self._note_listed(step.decision, step.counts, observes=observes)
+        for each in step.shares:
+            self._note_listed(each.decision, each.counts, observes=observes)
         if (observes or _passes_rest(step.decision.plan)) and destinations.looks(self.exchange.route.name, direction):
             found = self._findings(outgoing)
-            self._found(found.classes)
+            self._classes.update((direction, data_class) for data_class in found.classes)
             self._unread = self._unread or bool(found.unread)
+
+    def _note_listed(self, decision: Decision, counts: Counts, *, observes: bool) -> None:
+        # What a record says of fields says which classes go on, and is one object for all messages that are alike.
+        listed = self._gateway.services.destinations.listed_classes
+        found = listed.get((counts.text, observes))
+        if found is None:
+            if len(listed) >= _REMEMBERED:
+                listed.clear()
+            found = listed[counts.text, observes] = frozenset(
+                (self.direction, each) for each in _passing(decision.plan.verdicts, counts, whole=observes)
+            )
+        if not found <= self._classes:
+            self._classes |= found
 
     def _findings(self, outgoing: Outgoing) -> Findings:
         headers = outgoing.headers
@@ -96,10 +113,6 @@ class OutgoingPassage(Passage):
             unread = doubt.posture
         found = findings(self.direction, outgoing.target, headers, opened)
         return Findings(found.fields, found.unread or unread)
-
-    def _found(self, classes: frozenset[str]) -> None:
-        direction = self.direction
-        self._classes.update((direction, data_class) for data_class in classes)
 
 
 def _passing(verdicts: tuple[Verdict, ...], counts: Counts, *, whole: bool) -> frozenset[str]:

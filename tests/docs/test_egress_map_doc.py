@@ -25,7 +25,7 @@ def test_its_rules_compile():
 def test_its_bounds_are_those_of_the_code():
     for bound in (VALUES_AT_MOST, READ_AT_MOST, ROWS_AT_MOST):
         assert f"{bound:,}" in PAGE
-    assert f"one message in {ONE_OF} " in PAGE
+    assert f"every {ONE_OF}th" in PAGE
     assert f"more than {BESIDE_AT_MOST} beside" in PAGE
     assert DESTINATIONS in PAGE
 

@@ -161,6 +161,15 @@ async def test_hosts_of_the_rules_are_written_in_full_and_no_others(maps):
     assert {each.host for each in maps.rows()} == {"o4507193.ingest.sentry.io", "*.ingest.sentry.io"}
 
 
+def test_of_a_route_the_first_messages_are_looked_at_and_then_one_of_many():
+    where = DestinationMap(None, Metrics(), Log())
+    looked = [number for number in range(1, 1000) if where.looks("mail", Direction.REQUEST)]
+
+    assert looked == [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 768]
+    assert where.looks("mail", Direction.RESPONSE)
+    assert where.looks("other", Direction.REQUEST)
+
+
 def test_many_names_beside_each_other_are_taken_for_data():
     names = HostNames()
     letters = ["".join(pair) for pair in itertools.product("abcdefghijkl", repeat=2)]
