@@ -138,6 +138,23 @@ async def test_a_store_that_fails_costs_the_map_and_is_told_once(maps):
     assert [each.messages for each in maps.rows()] == [3], "what could not be written waits for the next time"
 
 
+async def test_what_comes_while_a_write_fails_is_added_to_what_waits(maps):
+    where = maps.open()
+
+    async def fails(_question):
+        note(where, sent=1)
+        note(where, application="crm")
+        raise OSError
+
+    where._store, store = type("Store", (), {"ask": staticmethod(fails)})(), where._store
+    note(where)
+    await written(where)
+    where._store = store
+    await where.close()
+
+    assert {each.application: (each.messages, each.sent) for each in maps.rows()} == {"shop": (2, 11), "crm": (1, 10)}
+
+
 async def test_what_waits_is_bounded_and_what_is_beyond_is_counted(maps, monkeypatch):
     monkeypatch.setattr(destination_map, "WAITING_AT_MOST", 2)
     where = maps.open()

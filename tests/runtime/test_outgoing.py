@@ -1,5 +1,6 @@
 """Calls that go out, before their bodies are read: who sends, to whom, by which rules, and what is recorded of it."""
 
+import asyncio
 import contextlib
 import json
 
@@ -208,3 +209,16 @@ async def test_refused_calls_are_on_the_map(tmp_path, asked):
         owner = "tally" if "tally" in asked.host else "mailer"
 
     assert noted == [(asked.host, owner, "shop", True, "relay")]
+
+
+async def test_p2_a_call_to_a_host_of_no_recipient_waits_for_its_record(tmp_path):
+    ledger = Noted()
+    ledger.held = []
+    async with outgoing_gateway(tmp_path, OBSERVED, ledger=ledger) as (_, outgoing):
+        admitted = asyncio.ensure_future(outgoing.receive(head(host="cdn.example"), PROVEN).admit_request(None))
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert not admitted.done()
+        (record,) = ledger.held
+        record.set_result(1)
+        assert (await admitted).target == b"/send"
