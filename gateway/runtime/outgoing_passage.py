@@ -1,6 +1,7 @@
 """The passage of a call that goes out, and what it leaves on the map of destinations."""
 
-from typing import TYPE_CHECKING
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, TypeAlias
 
 from gateway.documents.document import Opened, label_of, open_body
 from gateway.engine.exchange import Exchange
@@ -22,10 +23,12 @@ if TYPE_CHECKING:
 
 _REMEMBERED = 4096
 
+_Body: TypeAlias = bytes | AsyncIterator[bytes] | None
+
 
 class OutgoingPassage(Passage):
-    """`sent` and `received` are bytes of content. Adapters add those that they stream; bodies that come back whole from
-    `admit_request` and `admit_response` are counted.
+    """`sent` and `received` are bytes of content. Bodies that come back whole from `admit_request` and `admit_response`
+    are counted; those that the adapter has itself it tells, by `counted` of a request's and by setting `received`.
 
     `caller` is the application as records name it, `recipient_name` is None for a host of no recipient, `way` is
     `proxy` or `relay`. `finish` notes the call on the map.
@@ -45,6 +48,25 @@ class OutgoingPassage(Passage):
         self._left = False
         self.sent = 0
         self.received = 0
+
+    def counted(self, body: _Body) -> _Body:
+        """The same body of a request that did not come from `admit_request`; what streams is counted as it goes."""
+        if body is None:
+            return None
+        if isinstance(body, bytes):
+            self.sent += len(body)
+            return body
+        return self._streamed(body)
+
+    async def _streamed(self, body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        try:
+            async for piece in body:
+                self.sent += len(piece)
+                yield piece
+        finally:
+            close = getattr(body, "aclose", None)
+            if close is not None:
+                await close()
 
     def finish(self, status: int) -> None:
         """Count the exchange as over and note it on the map. Later calls do nothing."""

@@ -206,6 +206,28 @@ async def test_a_call_is_on_the_map_once_it_is_over(outside):
     assert outside.services.metrics.unknown_destinations == {"observed": 2}
 
 
+async def test_bodies_that_stream_are_counted_and_closed(outside):
+    closed = []
+
+    async def pieces():
+        try:
+            for piece in (b"abc", b"de", b"f"):
+                yield piece
+        finally:
+            closed.append(True)
+
+    passage = outside.unknown.passage(head(), "application:shop", way="relay")
+    assert passage.counted(None) is None
+    assert passage.counted(b"1234") == b"1234"
+    assert [piece async for piece in passage.counted(pieces())] == [b"abc", b"de", b"f"]
+    early = passage.counted(pieces())
+    assert await anext(early) == b"abc"
+    await early.aclose()
+
+    assert passage.sent == 4 + 6 + 3
+    assert closed == [True, True]
+
+
 async def test_what_goes_to_a_known_recipient_is_on_the_map_by_its_rules_and_by_its_looks(outside):
     request_id = outside.gateway.moments.request_id()
     sent = head(b"/send", (*JSON, (b"X-Client-IP", b"203.0.113.9")), host="api.mailer.example")
