@@ -78,6 +78,7 @@ ANSWERS: dict[str, Answer] = {
     "consent_changed": Answer(503, 503, "Consent changed", "Consent changed while the request waited.", retry=True),
     "draining": Answer(503, 503, "Shutting down", "The gateway is stopping.", retry=True),
     "loop_detected": Answer(508, 508, "Loop detected", "The request has passed this gateway before."),
+    "tls_required": Answer(403, 403, "TLS required", "Partners on other machines are reached by https only."),
     "upstream_unreachable": Answer(502, 502, "Upstream unreachable", "The service cannot be reached.", retry=True),
     "upstream_timeout": Answer(504, 504, "Upstream timeout", "The service did not answer in time."),
     "upstream_broken": Answer(502, 502, "Upstream broken", "The service's answer breaks the rules of HTTP."),

@@ -79,6 +79,17 @@ class OutgoingCalls:
             raise Refused(self._gateway.refuse(fault, recorded=bool(authorization))) from fault
         return APPLICATION_CALLER + name
 
+    def open_tunnel(self, host: str, authorization: Sequence[bytes], peer: str) -> None:
+        """Take a tunnel to `host`; each call that comes through it is received by itself.
+
+        Raises:
+            Refused: `proxy_authentication_required`; `unknown_recipient`, unless the rules observe such hosts.
+        """
+        caller = self.caller(authorization, peer)
+        observed = self._gateway.policy.egress.unknown is UnknownDestinations.OBSERVE
+        if self._recipient(host) is None and not observed:
+            self._of_no_recipient(caller)
+
     def refused(
         self, cause: Fault | Unreadable, authorization: Sequence[bytes], peer: str, *, detail: str = ""
     ) -> Refused:

@@ -1,6 +1,6 @@
 """Towards the upstream: a lean HTTP/1.1 client that trusts no answer it cannot read without doubt.
 
-- `address`, `tls`: which server, and how it is verified
+- `address`, `tls`, `parent`: which server, how it is verified, and which proxy leads to it
 - `pool`, `partners`: connections, kept and bounded
 - `connection`: one exchange at a time on one connection
 - `head`, `parser`, `fields`: what goes out and what comes in, byte by byte
@@ -14,6 +14,7 @@
 """
 
 from gateway.upstream.address import Upstream, parse_upstream
+from gateway.upstream.parent import Parent, parse_parent
 from gateway.upstream.partners import PartnerPools
 from gateway.upstream.pool import PoolStats, UpstreamPool, UpstreamPools
 from gateway.upstream.response import UpstreamResponse
@@ -21,6 +22,7 @@ from gateway.upstream.tls import UpstreamTls, upstream_ssl_context
 from gateway.upstream.tunnel import Tunnel
 
 __all__ = [
+    "Parent",
     "PartnerPools",
     "PoolStats",
     "Tunnel",
@@ -29,6 +31,7 @@ __all__ = [
     "UpstreamPools",
     "UpstreamResponse",
     "UpstreamTls",
+    "parse_parent",
     "parse_upstream",
     "upstream_ssl_context",
 ]

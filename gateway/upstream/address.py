@@ -5,6 +5,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from gateway.upstream.parent import Parent
 from gateway.upstream.tls import UpstreamTls, upstream_ssl_context
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -13,7 +14,8 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 class Upstream(msgspec.Struct, frozen=True):
     """One server as the pool's key: two with different TLS identities never share a connection.
 
-    `ssl` compares by identity, so contexts with other certificates are other upstreams.
+    `ssl` compares by identity, so contexts with other certificates are other upstreams. With a `parent` it is
+    reached through that proxy.
     """
 
     scheme: str
@@ -21,6 +23,7 @@ class Upstream(msgspec.Struct, frozen=True):
     port: int
     server_name: str = ""
     ssl: SSLContext | None = None
+    parent: Parent | None = None
 
 
 def parse_upstream(url: str, tls: UpstreamTls | None = None, *, context: SSLContext | None = None) -> Upstream:

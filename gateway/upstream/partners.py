@@ -4,9 +4,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from ssl import SSLContext
 
+import msgspec
+
 from gateway.model.limits import Limits
 from gateway.runtime.settings import Settings
 from gateway.upstream.address import parse_upstream
+from gateway.upstream.parent import Parent
 from gateway.upstream.pool import UpstreamPool
 from gateway.upstream.tls import UpstreamTls, upstream_ssl_context
 
@@ -15,26 +18,28 @@ POOLS_AT_MOST = 1024
 
 
 class PartnerPools:
-    """Two recipients never share a connection. `tls` holds the files of recipients by name.
+    """Two recipients never share a connection. `tls` holds the files of recipients by name; all are reached through
+    `parent`, if there is one.
 
     Raises:
         ValueError: files of a recipient are missing or unusable; the text names the recipient.
     """
 
-    def __init__(self, limits: Limits, tls: Mapping[str, UpstreamTls]) -> None:
+    def __init__(self, limits: Limits, tls: Mapping[str, UpstreamTls], parent: Parent | None = None) -> None:
         self._limits = limits
+        self._parent = parent
         self._contexts = {recipient: _context(recipient, files) for recipient, files in tls.items()}
         self._pools: dict[tuple[str, str], UpstreamPool] = {}
 
     @classmethod
-    def open(cls, settings: Settings) -> "PartnerPools":
+    def open(cls, settings: Settings, parent: Parent | None = None) -> "PartnerPools":
         """As the deployment says."""
         named = settings.upstream_tls.items()
         tls = {
             name: UpstreamTls(ca=_path(files.ca), certificate=_path(files.certificate), key=_path(files.key))
             for name, files in named
         }
-        return cls(settings.limits, tls)
+        return cls(settings.limits, tls, parent)
 
     def of(self, url: str, recipient: str) -> UpstreamPool:
         """The pool of the server at `url`, made when it is first asked for.
@@ -46,7 +51,8 @@ class PartnerPools:
         if pool is None:
             if len(self._pools) >= POOLS_AT_MOST:
                 self._pools = {key: each for key, each in self._pools.items() if each.stats.open or each.stats.waiting}
-            pool = UpstreamPool(parse_upstream(url, context=self._trusted(recipient)), self._limits)
+            upstream = parse_upstream(url, context=self._trusted(recipient))
+            pool = UpstreamPool(msgspec.structs.replace(upstream, parent=self._parent), self._limits)
             self._pools[url, recipient] = pool
         return pool
 

@@ -17,6 +17,7 @@ from gateway.model.limits import Limits
 from gateway.upstream.address import Upstream, parse_upstream
 from gateway.upstream.connection import Dropped, UpstreamConnection
 from gateway.upstream.head import FieldBlock, broken, encode_head
+from gateway.upstream.parent import open_tunnel
 from gateway.upstream.response import UpstreamResponse
 from gateway.upstream.templates import HeadTemplates
 from gateway.upstream.tls import UpstreamTls
@@ -229,13 +230,7 @@ class UpstreamPool:
         connection = UpstreamConnection(self, self._limits, loop, self._templates)
         try:
             async with asyncio.timeout(self._limits.upstream_connect_timeout):
-                await loop.create_connection(
-                    lambda: connection,
-                    upstream.host,
-                    upstream.port,
-                    ssl=upstream.ssl,
-                    server_hostname=upstream.server_name if upstream.ssl is not None else None,
-                )
+                await self._reach(loop, connection)
         except TimeoutError:
             raise Fault("upstream_timeout", Source.UPSTREAM, "connecting to the upstream took too long") from None
         except ssl.SSLError:
@@ -248,6 +243,27 @@ class UpstreamPool:
         if connection.closed:
             raise broken("the upstream ended the connection before any request")
         return connection
+
+    async def _reach(self, loop: asyncio.AbstractEventLoop, connection: UpstreamConnection) -> None:
+        """Connect, with TLS where that is the upstream's way, and through its parent where it has one."""
+        upstream = self.upstream
+        name = upstream.server_name if upstream.ssl is not None else None
+        if upstream.parent is None:
+            await loop.create_connection(
+                lambda: connection, upstream.host, upstream.port, ssl=upstream.ssl, server_hostname=name
+            )
+            return
+        if upstream.ssl is None:
+            raise Fault("tls_required", Source.CLIENT, "only what TLS protects goes through a parent proxy")
+        tunnel = await open_tunnel(upstream.parent, upstream.host, upstream.port)
+        try:
+            encrypted = await loop.start_tls(tunnel, connection, upstream.ssl, server_hostname=name)
+        except BaseException:
+            tunnel.abort()
+            raise
+        if encrypted is None:
+            raise Fault("upstream_unreachable", Source.UPSTREAM, "the parent proxy closed the connection")
+        connection.connection_made(encrypted)
 
     def take_back(self, connection: UpstreamConnection) -> None:
         """A connection is free again: the longest waiting caller gets it, else it idles."""
