@@ -8,7 +8,8 @@ from mitmproxy import http
 from gateway.egress.translate import Received, refusal_response, response_of
 from gateway.model.errors import Fault, StoreDown, Unreadable
 from gateway.model.message import HeaderPairs
-from gateway.runtime.gateway import Gateway, Passage, Reading, Refused
+from gateway.runtime.gateway import Gateway, Reading, Refused
+from gateway.runtime.outgoing_passage import OutgoingPassage
 from gateway.upstream import UpstreamPool
 from gateway.upstream.request_fields import client_fault
 
@@ -22,7 +23,14 @@ class Call:
     """`passage` has decided on the head already; nothing leaves but what it hands back."""
 
     def __init__(
-        self, gateway: Gateway, received: Received, passage: Passage, pool: FindPool, via: bytes, *, is_http2: bool
+        self,
+        gateway: Gateway,
+        received: Received,
+        passage: OutgoingPassage,
+        pool: FindPool,
+        via: bytes,
+        *,
+        is_http2: bool,
     ) -> None:
         self._gateway = gateway
         self._received = received
@@ -70,7 +78,10 @@ class Call:
         passage, head = self.passage, self._received.head
         read = head.has_body and passage.request_reading is not Reading.UNREAD
         outgoing = await passage.admit_request(body if read else None)
-        content = body if outgoing.body is None else outgoing.body
+        content = outgoing.body
+        if content is None:
+            content = body
+            passage.sent += len(body)
         framed = head.has_body or self._received.content_length == 0
         pool = self._pool(f"{head.scheme}://{head.host}", passage.recipient)
         response = await pool.request(
@@ -90,6 +101,8 @@ class Call:
         finally:
             response.abort()
         own = (*self._via, *_receipt(passage.receipt_line()))
+        if returned.body is None:
+            passage.received += len(whole)
         return response_of(returned, whole if returned.body is None else returned.body, head.method, own)
 
 

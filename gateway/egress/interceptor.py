@@ -141,10 +141,10 @@ class Interceptor:
             )
             if side.tunnel is None or side.fixed is not None:
                 authorization = received.authorization
-            _check_scheme(received.head.scheme, received.head.host)
             passage = self._calls.receive(received.head, authorization)
             call = Call(self._gateway, received, passage, side.pool, self._via, is_http2=flow.request.is_http2)
             flow.metadata[_CALL] = call
+            _check_scheme(received.head.scheme, received.head.host, observed=passage.passes_over_limit)
             call.check_length(received.content_length)
         except Refused as refused:
             flow.response = refusal_response(refused.refusal, flow.request.method)
@@ -239,10 +239,10 @@ def _scheme(flow: http.HTTPFlow) -> str:
     return "https" if flow.client_conn.tls else "http"
 
 
-def _check_scheme(scheme: str, host: str) -> None:
-    """Nothing goes to another machine in the clear."""
+def _check_scheme(scheme: str, host: str, *, observed: bool) -> None:
+    """Nothing goes to another machine in the clear, but for what is only observed."""
     name = host.rpartition("]")[0].removeprefix("[") or host.partition(":")[0]
-    if scheme == "http" and not is_loopback(name):
+    if scheme == "http" and not observed and not is_loopback(name):
         raise Fault("tls_required", Source.CLIENT, "partners on other machines are reached by https only")
 
 

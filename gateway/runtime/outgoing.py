@@ -88,7 +88,7 @@ class OutgoingCalls:
         caller = self.caller(authorization, peer)
         observed = self._gateway.policy.egress.unknown is UnknownDestinations.OBSERVE
         if self._recipient(host) is None and not observed:
-            self._of_no_recipient(caller)
+            raise self._unknown_host(host, caller)
 
     def refused(
         self, cause: Fault | Unreadable, authorization: Sequence[bytes], peer: str, *, detail: str = ""
@@ -115,9 +115,12 @@ class OutgoingCalls:
         """What becomes of a call to a host that no recipient has. Raises Refused where the rules let none pass."""
         if self._gateway.policy.egress.unknown is UnknownDestinations.OBSERVE:
             return self._unknown.passage(head, caller, way=self._way)
-        self._note_refused(head.host, None, caller)
+        raise self._unknown_host(head.host, caller)
+
+    def _unknown_host(self, host: str, caller: str) -> Refused:
+        self._note_refused(host, None, caller)
         fault = Fault(Posture.UNKNOWN_RECIPIENT, Source.CLIENT, "no recipient has this host")
-        raise Refused(self._gateway.refuse(fault, caller=caller)) from fault
+        return Refused(self._gateway.refuse(fault, caller=caller))
 
     def _note_refused(self, host: str, recipient_name: str | None, caller: str) -> None:
         application = caller.removeprefix(APPLICATION_CALLER)

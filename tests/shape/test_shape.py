@@ -26,7 +26,9 @@ def test_broad_handlers_stand_only_where_they_refuse():
 
     assert broad == {
         "gateway/ingress/forward.py",  # the adapter's guard: refuses
+        "gateway/egress/guard.py",  # the adapter's guard: refuses
         "gateway/ingress/request_loop.py",  # beyond the guard: closes the connection and raises again
+        "gateway/upstream/parent.py",  # closes the connection and raises again
         "gateway/upstream/pool.py",  # gives the connection's slot back and raises again
         "gateway/stores/sqlite.py",  # closes or rolls back and raises again
     }
