@@ -11,6 +11,7 @@ from pathlib import Path
 
 import uvloop
 
+from gateway.ingress.hop import ServiceHop
 from gateway.ingress.server import IngressServer
 from gateway.ingress.settings import IngressSettings
 from gateway.model.limits import DEFAULT_LIMITS, Limits
@@ -43,7 +44,8 @@ async def serve(rules: Path, state: Path, port: int, limits: Limits) -> None:
     )
     pools = UpstreamPools(limits, {})
     settings = IngressSettings(listeners=(Listener("127.0.0.1", port),), limits=limits)
-    server = IngressServer(Gateway(policy, services), pools, settings)
+    gateway = Gateway(policy, services)
+    server = IngressServer(gateway, ServiceHop(gateway, pools, settings), settings)
     await server.start()
     gc.collect()
     gc.freeze()

@@ -35,6 +35,7 @@ VERBS: Mapping[str, Verb] = {
     "serve": Verb("gateway.cli.serve:command", "Run the gateway in front of your applications."),
     "egress": Verb("gateway.cli.egress:command", "Run the gateway between your applications and their partners."),
     "worker": Verb("gateway.cli.worker:command", "One worker process; started by serve.", hidden=True),
+    "egress-worker": Verb("gateway.cli.egress_worker:command", "One worker process; started by egress.", hidden=True),
     "check": Verb("gateway.cli.check:command", "Check rule files; say every mistake at once."),
     "test": Verb("gateway.cli.test:command", "Run the cases beside the rules and report rules no case reached."),
     "explain": Verb("gateway.cli.explain:command", "Say what the rules do to one request, and why."),

@@ -19,21 +19,21 @@ from gateway.ingress.clients import Clients
 from gateway.ingress.delivery import Delivery
 from gateway.ingress.edited import begun, edited
 from gateway.ingress.header_block import HeaderBlock
+from gateway.ingress.hop import Hop
 from gateway.ingress.own_exchange import OwnExchange, own_answer_bytes
 from gateway.ingress.protocol import ClientConnection
 from gateway.ingress.request_loop import ClientRequest
 from gateway.ingress.respond import field_lines, head_bytes, refusal_bytes, switching_protocols
 from gateway.ingress.settings import IngressSettings
 from gateway.ingress.translate import RepeatedRequest, WireRequest, is_repeatable, read_head, read_repeated
-from gateway.ingress.tunnel import accept_of, acceptance_fields, handshake_fields, run_tunnel
+from gateway.ingress.tunnel import accept_of, acceptance_fields, run_tunnel
 from gateway.ingress.upload import ClientGoneError, Upload
 from gateway.model.errors import Fault, Source, StoreDown, Unreadable
-from gateway.model.message import HeaderPairs, Outgoing, Refusal, header_values
+from gateway.model.message import Outgoing, Refusal, header_values
 from gateway.runtime.gateway import Gateway, Passage, Reading, Refused
 from gateway.runtime.own_pages import OwnPages
-from gateway.upstream import UpstreamPool, UpstreamPools, UpstreamResponse
-from gateway.upstream.head import FieldBlock, encode_fields
-from gateway.upstream.hops import ForwardedMode, add_forwarding, passed_before
+from gateway.upstream import UpstreamResponse
+from gateway.upstream.hops import passed_before
 
 _LOG = logging.getLogger("gateway.ingress")
 _FLOWS = (Reading.FLOWING, Reading.TRIED)
@@ -44,20 +44,19 @@ Content: TypeAlias = bytes | AsyncIterator[bytes] | None
 
 
 class Forwarder:
-    """Serves the requests of one worker."""
+    """Serves the requests of one server, which `hop` sends on."""
 
     def __init__(
         self,
         gateway: Gateway,
-        pools: UpstreamPools,
+        hop: Hop,
         settings: IngressSettings,
         clients: Clients,
         own_pages: OwnPages | None = None,
     ) -> None:
         self.gateway = gateway
-        self.pools = pools
+        self.hop = hop
         self.own_pages = own_pages
-        self.forwarding = settings.forwarding
         self.limits = settings.limits
         self.clients = clients
         self.via = settings.via.encode()
@@ -115,7 +114,7 @@ class _Exchange:
         own_pages = forwarder.own_pages
         if own_pages is not None and own_pages.owns(wire.head.target):
             return await self._answer_myself(own_pages, wire)
-        passage = self._passage = forwarder.gateway.receive(wire.head)
+        passage = self._passage = forwarder.hop.receive(wire)
         if wire.websocket_key and not passage.streams_websocket:
             raise Fault("upgrade_refused", Source.CLIENT, "this route passes no WebSocket")
         content: Content = None
@@ -126,11 +125,11 @@ class _Exchange:
             outgoing = await passage.admit_request(None)
             if block.content_length == 0:
                 content = b""
-        pool = forwarder.pools.of(passage.upstream)
+        pool, fields = forwarder.hop.onward(wire, passage, outgoing.headers)
         response = self._response = await pool.request(
             wire.head.method,
             outgoing.target,
-            self._onward_fields(wire, outgoing.headers, pool),
+            fields,
             content,
             content_length=length,
             strict_singletons=not passage.passes_over_limit,
@@ -216,40 +215,11 @@ class _Exchange:
             return outgoing, await upload.next(), None
         return outgoing, upload.pieces(), block.content_length
 
-    def _onward_fields(self, wire: WireRequest, headers: HeaderPairs, pool: UpstreamPool) -> FieldBlock:
-        """The admitted fields and what this hop adds to them, written once for as long as they stay the same.
-
-        All that is added follows from the connection and from the fields that the client sent; not
-        so the key of a handshake, the Host of a target, or that of the upstream.
-        """
-        block = wire.block
-        sent = block.sent
-        repeats = wire.verbatim and wire.head.host and not wire.websocket_key
-        if repeats and sent is not None and sent[0] == headers:
-            return sent[1]
-        fields = encode_fields(self._with_own_fields(wire, headers, pool))
-        if repeats:
-            block.sent = (headers, fields)
-        return fields
-
-    def _with_own_fields(self, wire: WireRequest, headers: HeaderPairs, pool: UpstreamPool) -> HeaderPairs:
-        forwarder = self._forwarder
-        head = wire.head
-        if forwarder.forwarding.mode is not ForwardedMode.OFF:
-            headers = add_forwarding(
-                headers, forwarder.forwarding, peer=head.peer, scheme=head.scheme, host=wire.authority
-            )
-        fields = (*headers, (b"Via", (b"1.0 " if wire.block.legacy else b"1.1 ") + forwarder.via))
-        if wire.websocket_key:
-            fields = handshake_fields(fields, wire.websocket_key)
-        if not head.host:
-            upstream = pool.upstream
-            fields = ((b"Host", f"{upstream.host}:{upstream.port}".encode()), *fields)
-        return fields
-
     async def _answer(self, passage: Passage, response: UpstreamResponse, wire: WireRequest) -> bool:
         """Admit and deliver the answer; whether the connection may take another request."""
         head = response.onward
+        if wire.partner is not None:
+            head = self._forwarder.hop.homeward(wire, head)
         rest: list[bytes] = []
         body = None
         reading = passage.response_reading(head)

@@ -3,6 +3,7 @@
 import ipaddress
 from pathlib import Path
 
+from gateway.ingress.hop import ServiceHop
 from gateway.ingress.server import IngressServer
 from gateway.ingress.settings import IngressSettings
 from gateway.policy.policy import Policy
@@ -22,18 +23,14 @@ class IngressPort:
         self._tls = upstream_tls(settings, gateway.policy)
         self._pools = UpstreamPools(settings.limits, self._tls)
         self._own_pages = own_pages(settings, gateway)
-        self._server = IngressServer(
-            gateway,
-            self._pools,
-            IngressSettings(
-                listeners=settings.listeners,
-                limits=settings.limits,
-                forwarding=forwarding(settings.forwarded),
-                via=settings.deployment,
-                descriptors=tuple(listener.descriptor for listener in settings.listeners),
-            ),
-            self._own_pages,
+        own = IngressSettings(
+            listeners=settings.listeners,
+            limits=settings.limits,
+            forwarding=forwarding(settings.forwarded),
+            via=settings.deployment,
+            descriptors=tuple(listener.descriptor for listener in settings.listeners),
         )
+        self._server = IngressServer(gateway, ServiceHop(gateway, self._pools, own), own, self._own_pages)
 
     async def listen(self) -> None:
         for recipient in self._gateway.policy.recipients.values():

@@ -8,11 +8,11 @@ from aiohttp.web_protocol import RequestHandler
 
 from gateway.ingress.clients import Clients
 from gateway.ingress.forward import Forwarder
+from gateway.ingress.hop import Hop
 from gateway.ingress.protocol import ClientConnection
 from gateway.ingress.settings import IngressSettings
 from gateway.runtime.gateway import Gateway
 from gateway.runtime.own_pages import OwnPages
-from gateway.upstream import UpstreamPools
 from gateway.workers.listeners import ListenerSet
 
 _READ_BUFFER = 64 * 1024
@@ -20,13 +20,18 @@ _READ_BUFFER = 64 * 1024
 
 
 class IngressServer:
-    """Takes requests for `gateway` and sends what it admits through `pools`; answers `own_pages` itself.
+    """Takes requests for `gateway` and sends what it admits as `hop` says; answers `own_pages` itself.
 
-    Lives in one event loop.
+    `clients` are shared with other servers, whose limits then are the same. Lives in one event loop.
     """
 
     def __init__(
-        self, gateway: Gateway, pools: UpstreamPools, settings: IngressSettings, own_pages: OwnPages | None = None
+        self,
+        gateway: Gateway,
+        hop: Hop,
+        settings: IngressSettings,
+        own_pages: OwnPages | None = None,
+        clients: Clients | None = None,
     ) -> None:
         if http_parser.HttpRequestParser is http_parser.HttpRequestParserPy:
             raise RuntimeError("aiohttp has no C parser here; the pure one is not trusted with framing")
@@ -37,8 +42,8 @@ class IngressServer:
             settings.descriptors,
             handshake_timeout=settings.limits.header_timeout,
         )
-        self._clients = Clients(gateway, settings.limits, settings.forwarding.trusts)
-        self._forwarder = Forwarder(gateway, pools, settings, self._clients, own_pages)
+        self._clients = clients or Clients(gateway, settings.limits, settings.forwarding.trusts)
+        self._forwarder = Forwarder(gateway, hop, settings, self._clients, own_pages)
 
     async def start(self) -> None:
         """Listen. Raises OSError as `ListenerSet.open`."""
@@ -58,6 +63,10 @@ class IngressServer:
     def connections(self) -> int:
         """Open client connections."""
         return len(self._clients.connections)
+
+    def check_certificates(self) -> None:
+        """As `ListenerSet.check`."""
+        self._listeners.check()
 
     def reload_certificates(self) -> None:
         """As `ListenerSet.reload`."""

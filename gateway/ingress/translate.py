@@ -15,6 +15,7 @@ from aiohttp.http_parser import RawRequestMessage
 
 from gateway.ingress.header_block import HeaderBlock, is_number, onward_fields, read_fields
 from gateway.ingress.header_guard import HeaderGuard
+from gateway.ingress.partner import Partner
 from gateway.model.identity import Identity
 from gateway.model.limits import Limits
 from gateway.model.message import HeaderPairs, RequestHead, header_values
@@ -29,7 +30,8 @@ _NEVER_SERVED = frozenset({"CONNECT", "TRACE"})
 class WireRequest(msgspec.Struct, gc=False):
     """A request head with what only this hop needs to know: framing, persistence, Expect, Upgrade.
 
-    `verbatim` tells that target and method left the fields of `block` as they are.
+    `verbatim` tells that target and method left the fields of `block` as they are, `absolute` that the target
+    was a whole URL. `partner` is where a relay keeps whom the request goes to.
     """
 
     head: RequestHead
@@ -39,6 +41,8 @@ class WireRequest(msgspec.Struct, gc=False):
     websocket_key: bytes = b""
     max_forwards: int | None = None
     verbatim: bool = True
+    absolute: bool = False
+    partner: Partner | None = None
 
 
 class RepeatedRequest(msgspec.Struct, frozen=True, gc=False):
@@ -149,6 +153,7 @@ def _read_uncommon(
     """What method or target say about the fields: an authority of its own, Max-Forwards, a handshake."""
     method = message.method
     lines = block.lines
+    absolute = authority is not None
     if authority is not None:
         lines = ((b"Host", authority), *(line for line in lines if line[0].lower() != b"host"))
     else:
@@ -172,6 +177,7 @@ def _read_uncommon(
         key,
         max_forwards,
         verbatim,
+        absolute,
     )
 
 

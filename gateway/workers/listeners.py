@@ -109,6 +109,11 @@ class ListenerSet:
         names = [server.sockets[0].getsockname() for server in self._servers if server.sockets]
         return list(dict.fromkeys(name if isinstance(name, str) else (name[0], name[1]) for name in names))
 
+    def check(self) -> None:
+        """See that the files could be used now. Raises as `reload`."""
+        for tls, _ in self._contexts:
+            server_context(tls)
+
     def reload(self) -> None:
         """Use the certificates that the files hold now for every handshake from here on.
 
@@ -117,8 +122,7 @@ class ListenerSet:
         Raises:
             OSError: a file cannot be read or its content does not fit; the old certificates stay.
         """
-        for tls, _ in self._contexts:
-            server_context(tls)
+        self.check()
         for tls, context in self._contexts:
             context.load_cert_chain(tls.certificate, tls.key)
 

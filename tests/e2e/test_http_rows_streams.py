@@ -292,7 +292,7 @@ async def test_a_server_without_the_c_parser_does_not_start(monkeypatch):
     async with under() as port:
         monkeypatch.setattr(http_parser, "HttpRequestParser", http_parser.HttpRequestParserPy)
         with pytest.raises(RuntimeError, match="C parser"):
-            IngressServer(port.gateway, port.pools, IngressSettings(listeners=()))
+            IngressServer(port.gateway, None, IngressSettings(listeners=()))
 
 
 PROXIED = {

@@ -90,7 +90,7 @@ async def test_a_drain_lets_a_slow_client_have_its_answer():
 async def test_an_address_in_use_is_an_error_and_nothing_listens():
     async with data_port() as port:
         listeners = (Listener("127.0.0.1", 0), Listener("192.0.2.1", 1))
-        server = IngressServer(port.gateway, port.pools, IngressSettings(listeners=listeners))
+        server = IngressServer(port.gateway, None, IngressSettings(listeners=listeners))
         with pytest.raises(OSError, match="annot assign"):
             await server.start()
         assert server.addresses == []

@@ -153,6 +153,7 @@ async def test_a_new_policy_counts_from_the_next_call(calls):
     gateway.swap(policy_of(RULES.replace("api.mailer.example", "api.other.example")))
 
     assert refused(calls, head(), PROVEN).code == "unknown_recipient"
+    assert calls.receive(head("api.other.example"), PROVEN).recipient == "mailer"
     assert before.recipient == "mailer"
     gateway.swap(policy_of(RULES))
     assert calls.receive(head(), PROVEN).recipient == "mailer"

@@ -15,6 +15,7 @@ from rulebook import TODAY, rules
 from scripted_upstream import OK, Script, ScriptedUpstream, answering, scripted
 
 from gateway.crypto.keyring import KeyRing
+from gateway.ingress.hop import ServiceHop
 from gateway.ingress.server import IngressServer
 from gateway.ingress.settings import IngressSettings
 from gateway.model.limits import Limits
@@ -177,8 +178,10 @@ class DataPort:
     def port(self) -> int:
         return self.server.addresses[0][1]  # type: ignore[return-value]
 
-    async def connect(self, *, context: ssl.SSLContext | None = None, name: str | None = None, limit=1 << 24) -> Client:
-        address = self.server.addresses[0]
+    async def connect(
+        self, *, context: ssl.SSLContext | None = None, name: str | None = None, limit=1 << 24, at=None
+    ) -> Client:
+        address = at or self.server.addresses[0]
         if isinstance(address, str):
             streams = await asyncio.open_unix_connection(address, limit=limit)
         else:
@@ -253,12 +256,9 @@ async def data_port(
             gateway = Gateway(load_policy({"rules.yaml": rules(routes, url or upstream.url())}, today=TODAY), services)
             pools = UpstreamPools(bounds)
             listener = Listener("" if path else "127.0.0.1", 0, path=path, tls=tls)
-            server = IngressServer(
-                gateway,
-                pools,
-                IngressSettings(listeners=(listener,), limits=bounds, **(settings or {})),
-                own_pages(gateway) if own_pages is not None else None,
-            )
+            own = IngressSettings(listeners=(listener,), limits=bounds, **(settings or {}))
+            pages = own_pages(gateway) if own_pages is not None else None
+            server = IngressServer(gateway, ServiceHop(gateway, pools, own), own, pages)
             await server.start()
             port = DataPort(server, gateway, pools, upstream)
             try:
