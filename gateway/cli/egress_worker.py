@@ -29,6 +29,10 @@ def _open_ports(settings: "Settings", gateway: "Gateway", _log: Any) -> "DataPor
     assert egress is not None
     calls = OutgoingCalls(gateway, Applications(egress.applications, gateway.services.metrics))
     ports: list[DataPort] = []
+    if egress.proxies:
+        from gateway.egress.port import ProxyPort
+
+        ports.append(ProxyPort(settings, gateway, calls))
     if egress.relays:
         ports.append(RelayPort(settings, gateway, calls))
     return JoinedPorts(ports)
