@@ -20,19 +20,26 @@ def command(control_fd: int) -> int:
 
 
 def _open_ports(settings: "Settings", gateway: "Gateway", _log: Any) -> "DataPort":
-    from gateway.ingress.relay_port import RelayPort
     from gateway.runtime.applications import Applications
+    from gateway.runtime.destination_map import PROXY, RELAY
     from gateway.runtime.outgoing import OutgoingCalls
     from gateway.workers.joined_ports import JoinedPorts
 
     egress = settings.egress
     assert egress is not None
-    calls = OutgoingCalls(gateway, Applications(egress.applications, gateway.services.metrics))
+    applications = Applications(egress.applications, gateway.services.metrics)
     ports: list[DataPort] = []
     if egress.proxies:
         from gateway.egress.port import ProxyPort
 
         ports.append(ProxyPort(settings, gateway, calls))
     if egress.relays:
-        ports.append(RelayPort(settings, gateway, calls))
+        from gateway.ingress.relay_port import RelayPort
+
+        ports.append(RelayPort(settings, gateway, OutgoingCalls(gateway, applications, way=RELAY)))
+    if egress.proxies:
+        # mitmproxy is an extra, which relays do without.
+        from gateway.egress.port import ProxyPort
+
+        ports.append(ProxyPort(settings, gateway, OutgoingCalls(gateway, applications, way=PROXY)))
     return JoinedPorts(ports)
