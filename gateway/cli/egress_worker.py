@@ -30,16 +30,12 @@ def _open_ports(settings: "Settings", gateway: "Gateway", _log: Any) -> "DataPor
     applications = Applications(egress.applications, gateway.services.metrics)
     ports: list[DataPort] = []
     if egress.proxies:
-        from gateway.egress.port import ProxyPort
-
-        ports.append(ProxyPort(settings, gateway, calls))
-    if egress.relays:
-        from gateway.ingress.relay_port import RelayPort
-
-        ports.append(RelayPort(settings, gateway, OutgoingCalls(gateway, applications, way=RELAY)))
-    if egress.proxies:
         # mitmproxy is an extra, which relays do without.
         from gateway.egress.port import ProxyPort
 
         ports.append(ProxyPort(settings, gateway, OutgoingCalls(gateway, applications, way=PROXY)))
+    if egress.relays:
+        from gateway.ingress.relay_port import RelayPort
+
+        ports.append(RelayPort(settings, gateway, OutgoingCalls(gateway, applications, way=RELAY)))
     return JoinedPorts(ports)
