@@ -31,6 +31,7 @@ from gateway.ingress.upload import ClientGoneError, Upload
 from gateway.model.errors import Fault, Source, StoreDown, Unreadable
 from gateway.model.message import Outgoing, Refusal, header_values
 from gateway.runtime.gateway import Gateway, Passage, Reading, Refused
+from gateway.runtime.outgoing_passage import OutgoingPassage
 from gateway.runtime.own_pages import OwnPages
 from gateway.upstream import UpstreamResponse
 from gateway.upstream.hops import passed_before
@@ -125,6 +126,8 @@ class _Exchange:
             outgoing = await passage.admit_request(None)
             if block.content_length == 0:
                 content = b""
+        if isinstance(passage, OutgoingPassage) and outgoing.body is None:
+            content = passage.counted(content)
         pool, fields = forwarder.hop.onward(wire, passage, outgoing.headers)
         response = self._response = await pool.request(
             wire.head.method,
@@ -330,6 +333,8 @@ class _Exchange:
         if response is not None and not response.complete:
             response.abort()
         if self._passage is not None:
+            if isinstance(self._passage, OutgoingPassage) and self._delivery is not None:
+                self._passage.received = self._delivery.sent
             self._passage.finish(self._status)
         elif self._own is not None:
             self._own.finish(self._status)
