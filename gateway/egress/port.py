@@ -23,7 +23,6 @@ from gateway.egress.pinned import pinned_options
 from gateway.egress.translate import Tunnel, refusal_response
 from gateway.engine.refusals import refusal
 from gateway.policy.policy import Policy
-from gateway.runtime.destination_map import PROXY
 from gateway.runtime.gateway import Gateway
 from gateway.runtime.outgoing import OutgoingCalls
 from gateway.runtime.settings import Settings
@@ -52,7 +51,7 @@ class ProxyPort:
         self._limits = settings.limits
         self._via = (settings.deployment + PSEUDONYM).encode()
         self._gateway = gateway
-        self._calls = calls.by(PROXY)
+        self._calls = calls
         self._pools: list[PartnerPools] = []
         self._doorways = [self._doorway(proxy, settings) for proxy in self._egress.proxies]
         self._listeners = [

@@ -39,10 +39,6 @@ class OutgoingCalls:
         self._policy: Policy | None = None
         self._recipients: HostTable[Recipient] = HostTable(())
 
-    def by(self, way: str) -> "OutgoingCalls":
-        """The same for calls that come another way."""
-        return OutgoingCalls(self._gateway, self._applications, way=way)
-
     def receive(self, head: RequestHead, authorization: Sequence[bytes]) -> OutgoingPassage:
         """Take the head of a call as its partner is to get it.
 
