@@ -99,6 +99,12 @@ def origin_in(segment: Path) -> str:
     return ""
 
 
+def pruned_until(slots: list[Path]) -> str:
+    """The time up to which a record may be missing that was there once; empty where all of them are there."""
+    times = [_first_time(segments[0][1]) for slot in slots if (segments := segments_of(slot)) and segments[0][0]]
+    return max(times, default="")
+
+
 def segments_of(slot: Path) -> list[tuple[int, Path]]:
     """Segments whose body is there, open or sealed, by the index of their first leaf."""
     found: dict[int, Path] = {}
@@ -108,6 +114,18 @@ def segments_of(slot: Path) -> list[tuple[int, Path]]:
             if match:
                 found[int(match[1])] = home / name
     return sorted(found.items())
+
+
+def _first_time(segment: Path) -> str:
+    with open_segment(segment) as file:
+        for line in islice(file, _LONGEST_GROUP):
+            try:
+                time = msgspec.json.decode(line, type=dict[str, Any]).get("time")
+            except (msgspec.MsgspecError, UnicodeDecodeError):
+                raise unreadable() from None
+            if isinstance(time, str):
+                return time
+    return ""
 
 
 def _has_segments(slot: Path) -> bool:

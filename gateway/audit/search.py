@@ -162,14 +162,14 @@ def _fields(record: Mapping[str, Any], query: Query) -> Iterator[Mapping[str, An
     own = [{"purpose": record["purpose"]}] if record.get("purpose") else ()
     for field in record.get("fields") or own:
         if (
-            _is_class(_word(field.get("class")), query.data_class)
+            is_class(_word(field.get("class")), query.data_class)
             and query.purpose in ("", field.get("purpose"))
             and query.reason in ("", field.get("reason"), record.get("reason"))
         ):
             yield field
 
 
-def _is_class(found: str, wanted: str) -> bool:
+def is_class(found: str, wanted: str) -> bool:
     """A class includes those below it; `user.` may be left out, as in rules."""
     full = wanted if not wanted or wanted.split(".", maxsplit=1)[0] in ("user", "system") else f"user.{wanted}"
     return not full or found == full or found.startswith(full + ".")

@@ -4,6 +4,7 @@ import click
 
 from gateway.cli.audit_export import export_command
 from gateway.cli.audit_index import index_command
+from gateway.cli.audit_lineage import lineage_command
 from gateway.cli.audit_prove import check_proof_command, prove_command, publish_command
 from gateway.cli.audit_prune import prune_command
 from gateway.cli.audit_search import search_command, show_command
@@ -12,6 +13,7 @@ from gateway.cli.audit_verify import verify_command
 _COMMANDS = (
     search_command,
     show_command,
+    lineage_command,
     index_command,
     export_command,
     verify_command,
@@ -24,7 +26,7 @@ _COMMANDS = (
 
 @click.group()
 def command() -> None:
-    """Search, show, export, verify, prove, publish and prune the ledger."""
+    """Search, show, trace, export, verify, prove, publish and prune the ledger."""
 
 
 for _each in _COMMANDS:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import BinaryIO
 
 import click
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from gateway.audit.export import LINE_FORMS, LineForm
 from gateway.audit.reading import Entry
@@ -15,7 +14,8 @@ from gateway.audit.search import Query, Scan
 from gateway.cli.audit_index import answer
 from gateway.cli.audit_options import STATE, slots
 from gateway.cli.audit_search import filters, query_of
-from gateway.cli.output import errors, fail
+from gateway.cli.counted import counted
+from gateway.cli.output import fail
 
 PARQUET = "parquet"
 
@@ -47,7 +47,7 @@ def export_command(state: Path, form: str, output: Path | None, as_json: bool, *
         for row in LINE_FORMS[form](found):
             click.echo(row, nl=False)
     else:
-        with _counted(found, hidden=as_json) as entries:
+        with counted(found, hidden=as_json) as entries:
             if form == PARQUET:
                 _write_parquet(entries, output)
             else:
@@ -59,17 +59,6 @@ def _entries(state: Path, query: Query, *, as_json: bool) -> Iterable[Entry]:
     if (query.subject or query.request) and not query.needs_log:
         return answer(state, as_json, lambda finder: list(finder.search(query)))
     return Scan(slots(state, as_json)).search(query)
-
-
-@contextmanager
-def _counted(found: Iterable[Entry], *, hidden: bool) -> Iterator[Iterable[Entry]]:
-    """The same entries, counted on the terminal of a person. How many there will be is not known."""
-    if hidden or not errors.is_terminal:
-        yield found
-        return
-    columns = (SpinnerColumn(), TextColumn("{task.completed:,.0f} records"), TimeElapsedColumn())
-    with Progress(*columns, console=errors, transient=True) as bar:
-        yield bar.track(found, description="exporting")
 
 
 def _write_lines(form: LineForm, found: Iterable[Entry], output: Path) -> None:

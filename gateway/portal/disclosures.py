@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from gateway.audit.lineage import EMBEDDED, WITHHELD_ACTIONS
 from gateway.model.words import TRAFFIC, Kind, Mode, Role
 from gateway.portal.periods import Period, periods_of
 from gateway.runtime.own_access import OWN
@@ -21,11 +22,8 @@ from gateway.runtime.secrecy import INSTRUMENT
 
 SUBJECT = "@subject"
 """The recipient of what went to the person; no name of the rules reads so."""
-WITHHELD_ACTIONS = frozenset({"drop", "blank", "block"})
 _STOPPED = "stopped"
 """Why a field did not pass that could have, had its message not been refused."""
-_EMBEDDED = "html:"
-"""How the address of something begins that a page embeds; the name of who is reached by it follows."""
 
 
 class Use(msgspec.Struct, frozen=True):
@@ -163,7 +161,7 @@ def fields_of(record: Mapping[str, Any], handles: Collection[str], roles: Mappin
     observed = record.get("mode") == Mode.OBSERVE and not refused
     for field in record.get("fields") or ():
         address = str(field.get("address") or "")
-        embedded = address.removeprefix(_EMBEDDED) if address.startswith(_EMBEDDED) else ""
+        embedded = address.removeprefix(EMBEDDED) if address.startswith(EMBEDDED) else ""
         recipient = embedded if embedded in roles else whole
         action = "keep" if observed else str(field.get("action") or "")
         yield FieldUse(

@@ -144,6 +144,14 @@ def test_a_pseudonym_finds_its_person_and_their_consent_in_every_worker(service,
             client.close()
         handle = handle_of(gateway.state, ANN)
         assert set(subjects(gateway.state, "mail")) == {handle, None}
+        told = json.loads(cli("audit", "lineage", "--state", gateway.state, "--subject", ann, "--json").stdout)
+        email, name = told["classes"]
+        assert [(flow["action"], flow["records"]) for flow in email["collected"] + email["went"]] == [
+            ("pseudonym", 1), ("pseudonym", 36),
+        ]  # fmt: skip
+        assert [(flow["outcome"], flow["reason"], len(flow["consent"])) for flow in name["went"]] == [
+            ("withheld", "no_consent", 1), ("passed", "listed", 1), ("withheld", "withdrawn", 1),
+        ]  # fmt: skip
     kept = b"".join(file.read_bytes() for file in gateway.state.rglob("*") if file.is_file())
     assert ann.encode() not in kept
     assert b"ann@" not in kept

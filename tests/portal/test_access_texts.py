@@ -5,11 +5,12 @@ import string
 
 import pytest
 
+from gateway.audit.lineage import WITHHELD_ACTIONS
 from gateway.model.words import Basis, Instrument, Reason, Role
 from gateway.policy.forms import SIMPLE_ACTIONS
 from gateway.policy.taxonomy import CLASSES
 from gateway.portal.access_texts import LANGUAGES, TEXTS, class_words, say, word
-from gateway.portal.disclosures import SUBJECT, WITHHELD_ACTIONS
+from gateway.portal.disclosures import SUBJECT
 from gateway.portal.periods import FLOWS
 from gateway.runtime.own_access import RIGHTS
 from gateway.runtime.production import LEGAL_OBLIGATION
