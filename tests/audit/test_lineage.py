@@ -190,7 +190,7 @@ records = st.fixed_dictionaries(
         "reason": st.sampled_from([None, "withdrawn"]),
         "consent": st.sampled_from([None, [], ["01A"], ["01A", 7], "01A"]),
         "event": st.just("01A"),
-        "purpose": st.sampled_from(["ads", "service", None]),
+        "purpose": st.just("ads"),
         "fields": st.one_of(
             st.none(),
             st.lists(
