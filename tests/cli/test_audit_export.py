@@ -13,7 +13,7 @@ from rich.console import Console
 
 from gateway.audit.commit import GroupWriter
 from gateway.audit.tree import Tree
-from gateway.cli import audit_export
+from gateway.cli import audit_export, counted
 from gateway.cli.audit import command
 from gateway.crypto.sign import SigningKey
 
@@ -157,7 +157,7 @@ def test_a_directory_that_is_not_there_is_said(state, tmp_path):
 def test_records_are_counted_on_a_terminal(state, tmp_path, monkeypatch):
     screen = io.StringIO()
     console = Console(file=screen, force_terminal=True, width=80)
-    monkeypatch.setattr(audit_export, "errors", console)
+    monkeypatch.setattr(counted, "errors", console)
     run("--state", state, "--format", "csv", "--output", tmp_path / "out")
     assert "7 records" in screen.getvalue()
     assert len(of_csv(tmp_path / "out")) == 7
