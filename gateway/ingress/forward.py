@@ -8,8 +8,6 @@ Nothing goes to either side that `admit_request` or `admit_response` did not han
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
-from typing import TypeAlias
 
 import msgspec
 from aiohttp.http import HttpVersion11
@@ -19,7 +17,7 @@ from gateway.ingress.clients import Clients
 from gateway.ingress.delivery import Delivery
 from gateway.ingress.edited import begun, edited
 from gateway.ingress.header_block import HeaderBlock
-from gateway.ingress.hop import Hop
+from gateway.ingress.hop import Content, Hop
 from gateway.ingress.own_exchange import OwnExchange, own_answer_bytes
 from gateway.ingress.protocol import ClientConnection
 from gateway.ingress.request_loop import ClientRequest
@@ -31,7 +29,6 @@ from gateway.ingress.upload import ClientGoneError, Upload
 from gateway.model.errors import Fault, Source, StoreDown, Unreadable
 from gateway.model.message import Outgoing, Refusal, header_values
 from gateway.runtime.gateway import Gateway, Passage, Reading, Refused
-from gateway.runtime.outgoing_passage import OutgoingPassage
 from gateway.runtime.own_pages import OwnPages
 from gateway.upstream import UpstreamResponse
 from gateway.upstream.hops import passed_before
@@ -40,8 +37,6 @@ _LOG = logging.getLogger("gateway.ingress")
 _FLOWS = (Reading.FLOWING, Reading.TRIED)
 _BODYLESS = frozenset({204, 205, 304})
 _ALLOW = (b"Allow", b"DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT")
-
-Content: TypeAlias = bytes | AsyncIterator[bytes] | None
 
 
 class Forwarder:
@@ -98,6 +93,7 @@ class _Exchange:
     _delivery: Delivery | None = None
     _upload: Upload | None = None
     _own: OwnExchange | None = None
+    _relayed = False
     _status = 0
 
     def __init__(self, forwarder: Forwarder, request: ClientRequest) -> None:
@@ -122,12 +118,12 @@ class _Exchange:
         length = None
         if wire.head.has_body:
             outgoing, content, length = await self._admit_body(passage, block)
+            if wire.partner is not None and content is not outgoing.body:
+                content = forwarder.hop.counted(passage, content)
         else:
             outgoing = await passage.admit_request(None)
             if block.content_length == 0:
                 content = b""
-        if isinstance(passage, OutgoingPassage) and outgoing.body is None:
-            content = passage.counted(content)
         pool, fields = forwarder.hop.onward(wire, passage, outgoing.headers)
         response = self._response = await pool.request(
             wire.head.method,
@@ -222,6 +218,7 @@ class _Exchange:
         """Admit and deliver the answer; whether the connection may take another request."""
         head = response.onward
         if wire.partner is not None:
+            self._relayed = True
             head = self._forwarder.hop.homeward(wire, head)
         rest: list[bytes] = []
         body = None
@@ -332,10 +329,11 @@ class _Exchange:
         response = self._response
         if response is not None and not response.complete:
             response.abort()
-        if self._passage is not None:
-            if isinstance(self._passage, OutgoingPassage) and self._delivery is not None:
-                self._passage.received = self._delivery.sent
-            self._passage.finish(self._status)
+        passage = self._passage
+        if passage is not None:
+            if self._relayed and self._delivery is not None:
+                self._forwarder.hop.delivered(passage, self._delivery.sent)
+            passage.finish(self._status)
         elif self._own is not None:
             self._own.finish(self._status)
 

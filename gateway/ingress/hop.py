@@ -4,7 +4,8 @@
 company's own applications (`ServiceHop`) and one in front of partners (`relay.RelayHop`).
 """
 
-from typing import Protocol
+from collections.abc import AsyncIterator
+from typing import Protocol, TypeAlias
 
 from gateway.ingress.settings import IngressSettings
 from gateway.ingress.translate import WireRequest
@@ -14,6 +15,8 @@ from gateway.runtime.gateway import Gateway, Passage
 from gateway.upstream import UpstreamPool, UpstreamPools
 from gateway.upstream.head import FieldBlock, encode_fields
 from gateway.upstream.hops import ForwardedMode, add_forwarding
+
+Content: TypeAlias = bytes | AsyncIterator[bytes] | None
 
 
 class Hop(Protocol):
@@ -29,8 +32,16 @@ class Hop(Protocol):
             Fault: as `encode_fields`.
         """
 
+    # Asked only where `wire` has a `partner`.
+
+    def counted(self, passage: Passage, content: Content) -> Content:
+        """The body of a request, where it goes on unread."""
+
     def homeward(self, wire: WireRequest, head: ResponseHead) -> ResponseHead:
-        """The head of the answer as whoever asked is to understand it; asked where `wire` has a `partner`."""
+        """The head of the answer as whoever asked is to understand it."""
+
+    def delivered(self, passage: Passage, size: int) -> None:
+        """So many bytes of the answer's body went to whoever asked."""
 
 
 class ServiceHop:
@@ -74,5 +85,11 @@ class ServiceHop:
             fields = ((b"Host", f"{upstream.host}:{upstream.port}".encode()), *fields)
         return fields
 
+    def counted(self, passage: Passage, content: Content) -> Content:  # noqa: ARG002 - routes count, not hosts
+        return content
+
     def homeward(self, wire: WireRequest, head: ResponseHead) -> ResponseHead:  # noqa: ARG002 - as it came
         return head
+
+    def delivered(self, passage: Passage, size: int) -> None:
+        """Nothing: routes count, not hosts."""

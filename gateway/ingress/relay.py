@@ -9,6 +9,7 @@ from functools import partial
 
 import msgspec
 
+from gateway.ingress.hop import Content
 from gateway.ingress.location import homeward
 from gateway.ingress.partner import Partner, PartnerMap
 from gateway.ingress.translate import WireRequest
@@ -19,6 +20,7 @@ from gateway.model.message import HeaderPairs, RequestHead, ResponseHead
 from gateway.model.words import Posture
 from gateway.policy.policy import Route
 from gateway.runtime.outgoing import OutgoingCalls
+from gateway.runtime.outgoing_passage import OutgoingPassage
 from gateway.runtime.passage import Passage
 from gateway.upstream import PartnerPools, UpstreamPool
 from gateway.upstream.head import FieldBlock, encode_fields
@@ -92,6 +94,10 @@ class RelayHop:
             sent = block.sent = (headers, encode_fields(headers))
         return pool, sent[1]
 
+    def counted(self, passage: Passage, content: Content) -> Content:
+        assert isinstance(passage, OutgoingPassage)
+        return passage.counted(content)
+
     def homeward(self, wire: WireRequest, head: ResponseHead) -> ResponseHead:
         partner = wire.partner
         if partner is None or head.status not in _LED_ELSEWHERE:
@@ -102,6 +108,10 @@ class RelayHop:
             for name, value in head.headers
         )
         return ResponseHead(head.status, headers)
+
+    def delivered(self, passage: Passage, size: int) -> None:
+        assert isinstance(passage, OutgoingPassage)
+        passage.received = size
 
 
 def _relayed(wire: WireRequest, partner: Partner) -> _Relayed:

@@ -10,12 +10,13 @@ from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from flowing import Noted
 from messages import JSON, answer_of, body_of
-from relay_port import ask, relayed
+from relay_port import ROUTES, ask, relayed
 from scripted_upstream import OK, answering, scripted
 
 from gateway.ingress.tunnel import accept_of
 from gateway.runtime.settings import Tls, UpstreamTls
 
+EGRESS = "egress: {unknown: observe}\n"
 SEND = ask(method=b"POST", target=b"/mailer/send", body=b'{"to":"ann@example.com","more":1}')
 KEY = b"dGhlIHNhbXBsZSBub25jZQ=="
 HANDSHAKE = (
@@ -278,3 +279,43 @@ async def test_connections_to_all_relays_count_against_one_limit():
             answers.append(await client.answer())
         assert [answer.status for answer in answers] == [200, 200, 503]
         assert answers[-1].code == "overloaded"
+
+
+async def test_the_map_of_destinations_knows_how_much_went_and_came():
+    async with relayed(answering(answer_of(b'{"id":"m-1","to":"ann@example.com"}', JSON.strip()))) as port:
+        noted = []
+        port.gateway.services.destinations.note = lambda *place, **more: noted.append((*place, more))
+        for raw in (SEND, ask(method=b"POST", body=b"x" * 500), ask(b"Transfer-Encoding: chunked", method=b"POST")):
+            client = await port.connect()
+            await client.send(raw)
+            if b"chunked" in raw:
+                await client.send(b"3\r\nabc\r\n", b"0\r\n\r\n")
+            assert (await client.answer()).status == 200
+        host = f"127.0.0.1:{port.mailer.port}"
+        await port.settle(lambda: len(noted) == 3)
+    places = {each[:3] for each in noted}
+    volumes = [(each[3]["sent"], each[3]["received"], each[3]["refused"], each[3]["way"]) for each in noted]
+    assert places == {(host, "mailer", "shop")}
+    assert volumes == [
+        (len(b'{"to":"ann@example.com"}'), len(b'{"id":"m-1"}'), False, "relay"),
+        (500, 35, False, "relay"),
+        (3, 35, False, "relay"),
+    ]
+
+
+async def test_a_host_of_no_recipient_is_forwarded_as_it_is_where_the_rules_observe_such():
+    ledger = Noted()
+    async with scripted(answering(OK)) as stranger:
+        to = {"/stranger": stranger.url()}
+        async with relayed(routes=EGRESS + ROUTES, to=to, ledger=ledger) as port:
+            raw = ask(b"X-Key: k", b"Origin: http://shop.internal", method=b"POST", target=b"/stranger/x?y", body=b"{}")
+            assert (await port.ask(raw)).status == 200
+            (request,) = stranger.requests
+    assert request == (
+        b"POST /x?y HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nX-Key: k\r\nContent-Type: application/json\r\n"
+        b"Content-Length: 2\r\n\r\n{}" % stranger.port
+    )
+    assert [(each["kind"], each["caller"], each["reason"]) for each in ledger.records] == [
+        ("disclose", "application:shop", "unknown_recipient"),
+        ("collect", "application:shop", "unknown_recipient"),
+    ]
