@@ -15,7 +15,7 @@ from gateway.model.errors import Unreadable
 from gateway.model.message import HeaderPairs
 from gateway.model.words import Direction, Posture
 
-VALUES_AT_MOST = 5000
+VALUES_AT_MOST = 2000
 """Values of one message that are looked at."""
 
 FIELDS_AT_MOST = 50
