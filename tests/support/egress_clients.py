@@ -29,7 +29,10 @@ PROGRAMS = {
 VERSIONS = {name: "2" if name in ("httpx-http2", "curl") else "1.1" for name in PROGRAMS}
 """The HTTP that each speaks to whoever offers both."""
 
-SECRET = "correct horse, battery %: staple"
+
+def secret_of(name: str) -> str:
+    """The secret of an application: with what a URL has to encode."""
+    return f"the secret of {name}: 100% /?#@ staple"
 
 
 def missing(client: str) -> str:
@@ -56,16 +59,16 @@ def call(client: str, calls: list[dict], environment: dict[str, str], *, check: 
     return json.loads(done.stdout)
 
 
-def post(url: str, body: object, **headers: str) -> dict:
+def post(url: str, body: str, **headers: str) -> dict:
     fields = {"Content-Type": "application/json", **headers}
-    return {"method": "POST", "url": url, "headers": fields, "body": json.dumps(body)}
+    return {"method": "POST", "url": url, "headers": fields, "body": body}
 
 
-def through_proxy(proxy: str, name: str, ca: Path, secret: str = SECRET) -> dict[str, str]:
+def through_proxy(proxy: str, name: str, ca: Path, secret: str = "") -> dict[str, str]:
     """The environment of an application, as docs/egress.md tells it."""
     address = urlsplit(proxy).netloc
     return {
-        "HTTPS_PROXY": f"http://{name}:{quote(secret, safe='')}@{address}",
+        "HTTPS_PROXY": f"http://{name}:{quote(secret or secret_of(name), safe='')}@{address}",
         "SSL_CERT_FILE": str(ca),
         "REQUESTS_CA_BUNDLE": str(ca),
         "CURL_CA_BUNDLE": str(ca),
@@ -74,9 +77,9 @@ def through_proxy(proxy: str, name: str, ca: Path, secret: str = SECRET) -> dict
     }
 
 
-def basic(name: str, secret: str = SECRET) -> str:
+def basic(name: str) -> str:
     """What an application sends to a relay as Proxy-Authorization."""
-    return "Basic " + base64.b64encode(f"{name}:{secret}".encode()).decode()
+    return "Basic " + base64.b64encode(f"{name}:{secret_of(name)}".encode()).decode()
 
 
 class PartnerTls:
@@ -98,9 +101,9 @@ class EgressProcess(GatewayProcess):
     def __init__(self, directory: Path, rules: str, applications, relay: dict[str, str], tls: dict[str, Path]) -> None:
         super().__init__(directory, rules)
         secrets = {name: directory / f"{name}.secret" for name in applications}
-        for file in secrets.values():
+        for name, file in secrets.items():
             file.touch(0o600)
-            file.write_text(SECRET + "\n")
+            file.write_text(secret_of(name) + "\n")
         self.file = directory / "gateway.yaml"
         self._settings = {
             "version": 1,
