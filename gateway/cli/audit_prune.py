@@ -18,13 +18,17 @@ from gateway.audit.search import record_time
 from gateway.cli.audit_options import AS_JSON, STATE, Moment
 from gateway.cli.operator_name import BY
 from gateway.cli.output import console, errors, fail, print_json, printable
+from gateway.runtime.legal_requests import Register
 from gateway.runtime.operators import AUDIT, operator_log
+from gateway.stores.disclosures import REGISTER
+from gateway.stores.legal_request import DISCLOSURES
 
 _WAITING = (
     "{count} segment(s) are recorded and wait until the log of heads covers that record: "
     "run `privacy-gateway audit prune` again in a minute or two"
 )
 _CONFIRM = "look at the host's clock; if it is right, add --confirm-clock, which is recorded"
+_ASKED_FOR = "the legal request {request} is open: what it asks for may be among the records that go"
 
 
 class Age(click.ParamType[int]):
@@ -68,6 +72,8 @@ def prune_command(
     found = doubts(audit, now)
     if found and not (confirm_clock or dry_run):
         fail("nothing is deleted by a clock that may be wrong: " + "; ".join(found) + ". " + _CONFIRM, as_json=as_json)
+    for request in _open_requests(state):
+        errors.print(Text(f"warning: {_ASKED_FOR.format(request=request)}", style="yellow"), soft_wrap=True)
     if dry_run:
         _print(list(_without_leaves(prunable(audit, limit, slot))), Swept(), found, as_json, dry_run=True)
         return
@@ -79,6 +85,18 @@ def prune_command(
     swept = sweep(audit)
     swept.deleted = earlier.deleted + swept.deleted
     _print(recorded, swept, found, as_json, dry_run=False)
+
+
+def _open_requests(state: Path) -> list[str]:
+    """Legal requests that wait for a decision or a production, and ask for records."""
+    if not (state / REGISTER).exists():
+        return []
+    with Register(state) as register:
+        return [
+            standing.filed.id
+            for standing in register.every()
+            if standing.is_open and DISCLOSURES in standing.filed.scope.what
+        ]
 
 
 def _now() -> datetime:

@@ -1,16 +1,19 @@
 """`privacy-gateway disclosure authority check`: what was produced, checked by whoever received it."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
 import msgspec
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
 from gateway.audit.verify_note import Malformed, VerifierKey
 from gateway.audit.verify_report import Verdict
 from gateway.cli.audit_options import AS_JSON, FILE
 from gateway.cli.audit_verify import read_trust_file, why
-from gateway.cli.output import console, fail, print_json, printable
+from gateway.cli.output import console, errors, fail, print_json, printable
 from gateway.runtime.production_check import ProductionReport, check_production
 
 
@@ -30,7 +33,8 @@ def check_command(*, directory: Path, vkey: tuple[str, ...], trust: Path | None,
     try:
         keys = [VerifierKey(text) for text in vkey] + list(read_trust_file(trust, as_json) or [])
         at = str(directory)
-        report = check_production(directory, keys)
+        with _bar(hidden=as_json) as progress:
+            report = check_production(directory, keys, progress)
     except (Malformed, OSError) as error:
         fail(f"{at}: {why(error)}", as_json=as_json, exit_code=Verdict.CANNOT)
     except msgspec.DecodeError:
@@ -40,6 +44,18 @@ def check_command(*, directory: Path, vkey: tuple[str, ...], trust: Path | None,
     else:
         _print(report)
     raise click.exceptions.Exit(report.exit_code)
+
+
+@contextmanager
+def _bar(*, hidden: bool) -> Iterator[Callable[[int, int], object]]:
+    """The proofs that are checked, as a bar on the terminal of a person."""
+    if hidden or not errors.is_terminal:
+        yield lambda _done, _total: None
+        return
+    columns = (TextColumn("checking"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=errors, transient=True) as bar:
+        task = bar.add_task("checking", total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def _print(report: ProductionReport) -> None:

@@ -5,9 +5,10 @@ record stand in the log that it names, and do the files say of it what the log d
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import msgspec
 
@@ -102,21 +103,29 @@ class _Stands(msgspec.Struct, frozen=True):
     record: Mapping[str, Any] | None
 
 
-def check_production(directory: Path, keys: Sequence[VerifierKey]) -> ProductionReport:
+def check_production(
+    directory: Path, keys: Sequence[VerifierKey], progress: Callable[[int, int], object] = lambda _done, _total: None
+) -> ProductionReport:
     """Judge what was produced by the verifier keys given: those named `…/receipts` may sign it, others are of logs.
 
-    Logs whose key was not given are believed by the key that the signed manifest itself names.
+    Logs whose key was not given are believed by the key that the signed manifest itself names. `progress` is
+    told how many bytes of proofs are checked, and of how many.
 
     Raises:
         OSError: a file cannot be read.
     """
     report = ProductionReport("", 0, [], [])
-    verdict = _judge(report, directory, keys)
+    verdict = _judge(report, directory, keys, progress)
     report.verdict, report.exit_code = WORDS[verdict], int(verdict)
     return report
 
 
-def _judge(report: ProductionReport, directory: Path, keys: Sequence[VerifierKey]) -> Verdict:
+def _judge(
+    report: ProductionReport,
+    directory: Path,
+    keys: Sequence[VerifierKey],
+    progress: Callable[[int, int], object],
+) -> Verdict:
     with (directory / MANIFEST).open("rb") as file:
         data = file.read(LARGEST_MANIFEST + 1)
     try:
@@ -139,7 +148,9 @@ def _judge(report: ProductionReport, directory: Path, keys: Sequence[VerifierKey
     report.signed_by = signers[0].text
     report.says.append(f"The manifest of {manifest.request} is signed by {signers[0].name}.")
     if _files_are_those(report, directory, manifest):
-        stands = dict(_stands(report, directory, manifest, keys))
+        with (directory / PROOFS).open("rb") as proofs:
+            rows = _told(proofs, progress)
+            stands = dict(_stands(report, rows, manifest, keys))
         for listed in manifest.files:
             if listed.name.startswith("person-") and listed.name.endswith(".json"):
                 _check_person(report, directory / listed.name, stands)
@@ -183,28 +194,35 @@ def _digest(path: Path) -> str:
     return digest.hexdigest()
 
 
+def _told(file: BinaryIO, progress: Callable[[int, int], object]) -> Iterator[bytes]:
+    done, total = 0, os.fstat(file.fileno()).st_size
+    for line in file:
+        progress(done, total)
+        yield line
+        done += len(line)
+
+
 def _stands(
-    report: ProductionReport, directory: Path, manifest: _Manifest, keys: Sequence[VerifierKey]
+    report: ProductionReport, rows: Iterable[bytes], manifest: _Manifest, keys: Sequence[VerifierKey]
 ) -> Iterator[tuple[tuple[str, int], _Stands]]:
     named = _keys_of(manifest)
-    with (directory / PROOFS).open("rb") as file:
-        for line in file:
-            row = msgspec.json.decode(line, type=_Row)
-            place = (row.origin, row.index)
-            if row.proof is None:
-                yield place, _Stands(row.leaf, is_proven=False, record=None)
-                continue
-            trusted = [key for key in keys if key.name == row.origin] or named
-            try:
-                receipt = Receipt(row.origin, row.index, bytes.fromhex(row.leaf))
-                found = check_proof(Proof.parse(row.proof), trusted, receipt=receipt)
-            except (Malformed, ValueError) as error:
-                _fail(report, f"{row.origin}:{row.index}", f"its proof cannot be read: {error}")
-                continue
-            if found.verdict is not Verdict.VERIFIED:
-                _fail(report, f"{row.origin}:{row.index}", found.says[-1])
-                continue
-            yield place, _Stands(row.leaf, is_proven=True, record=found.record)
+    for line in rows:
+        row = msgspec.json.decode(line, type=_Row)
+        place = (row.origin, row.index)
+        if row.proof is None:
+            yield place, _Stands(row.leaf, is_proven=False, record=None)
+            continue
+        trusted = [key for key in keys if key.name == row.origin] or named
+        try:
+            receipt = Receipt(row.origin, row.index, bytes.fromhex(row.leaf))
+            found = check_proof(Proof.parse(row.proof), trusted, receipt=receipt)
+        except (Malformed, ValueError) as error:
+            _fail(report, f"{row.origin}:{row.index}", f"its proof cannot be read: {error}")
+            continue
+        if found.verdict is not Verdict.VERIFIED:
+            _fail(report, f"{row.origin}:{row.index}", found.says[-1])
+            continue
+        yield place, _Stands(row.leaf, is_proven=True, record=found.record)
 
 
 def _keys_of(manifest: _Manifest) -> list[VerifierKey]:

@@ -2,13 +2,16 @@ import json
 from datetime import UTC, datetime
 
 import pytest
+from legal import registered
 from retained import Retained, at, line
 
 from gateway.audit.operator_log import operator_records
 from gateway.cli import audit_prune as module
 from gateway.cli.main import main
-from gateway.model.words import Kind
+from gateway.model.words import Kind, LegalStatus
+from gateway.runtime.legal_requests import Register
 from gateway.stores.keyfile import create_keys
+from gateway.stores.legal_request import CONSENTS, Scope
 
 
 @pytest.fixture
@@ -99,3 +102,13 @@ def test_a_clock_that_jumped_deletes_nothing_until_somebody_confirms_it(run, sta
 def test_wrong_usage_deletes_nothing(run, state, arguments):
     run(*arguments, status=1)
     assert len(bodies(state)) == 3
+
+
+def test_that_a_legal_request_waits_for_records_is_said(run, state):
+    request, decisions = registered(state, "ann"), registered(state, "ann", scope=Scope(what=(CONSENTS,)))
+    said = run("--older-than", "3d", "--dry-run").err
+    assert f"the legal request {request} is open" in said
+    assert decisions not in said
+    with Register(state) as register:
+        register.decide(request, LegalStatus.REJECTED, by="otto", because="no right")
+    assert request not in run("--older-than", "3d", "--dry-run").err
