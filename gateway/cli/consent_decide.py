@@ -13,7 +13,7 @@ from gateway.cli.consent_text import event_row, recipient_text
 from gateway.cli.known_names import spelling_warning
 from gateway.cli.operator_name import BY
 from gateway.cli.output import COULD_NOT_RUN, console, errors, fail, print_json
-from gateway.crypto.keyring import canonical_identifier
+from gateway.crypto.keyring import canonical_text
 from gateway.model.facts import SubjectState
 from gateway.model.words import Assurance, ConsentStatus
 from gateway.runtime.consents import decide
@@ -146,7 +146,7 @@ unrestrict_command = _verb(
 def _evidence(
     identifier: str, text: str | None, assurance: str | None, cited: dict[str, str | int | None]
 ) -> _Evidence:
-    if text is not None and canonical_identifier(identifier) in canonical_identifier(text):
+    if text is not None and canonical_text(identifier) in canonical_text(text):
         raise click.BadParameter("the record names nobody: leave the identifier out", param_hint="--evidence")
     if cited["notice"] is None and (cited["notice_version"] or cited["notice_digest"]):
         raise click.UsageError("--notice-version and --notice-digest need --notice")

@@ -51,8 +51,13 @@ def encode_tag(tag: bytes) -> str:
     return base64.urlsafe_b64encode(tag[:16])[:_ENCODED_SIZE].decode("ascii")
 
 
+def canonical_text(text: str) -> str:
+    """NFKC, without outer white space, case folded: the form in which spellings of one thing are alike."""
+    return unicodedata.normalize("NFKC", text).strip().casefold()
+
+
 def canonical_identifier(identifier: str) -> bytes:
-    """The form of an identifier that tells people apart: NFKC, without outer white space, case folded, UTF-8.
+    """The form of an identifier that tells people apart: `canonical_text`, in UTF-8.
 
     So `Ann@Shop.Example ` and `ann@shop.example` are one person.
 
@@ -60,7 +65,7 @@ def canonical_identifier(identifier: str) -> bytes:
         ValueError: nothing is left of the identifier, or it holds a lone surrogate; or it is a pseudonym, or
             meant to be one: that stands for somebody, and never is somebody new.
     """
-    canonical = unicodedata.normalize("NFKC", identifier).strip().casefold()
+    canonical = canonical_text(identifier)
     if not canonical:
         raise ValueError("an empty identifier names nobody")
     if canonical.startswith("p1.") and _LIKE_A_PSEUDONYM.match(canonical):

@@ -97,9 +97,11 @@ def test_other_evidence_is_recorded_and_names_nobody(run, state):
 
     (event,) = history(state)
     assert (event.method, event.assurance, event.actor, event.notice) == ("paper form 2026-17", "high", "desk", None)
-    for text in ("mail from ANN@shop.example", "x" * 201, "two\nlines", ""):
+    for text in ("mail from ANN@shop.example", "p1.26q4a.x ann@shop.example", "x" * 201, "two\nlines", ""):
         assert "--evidence" in run("grant", "--purpose", "ads", "--evidence", text, status=1).err
     assert len(history(state)) == 1
+    run("grant", "--purpose", "ads", "--evidence", "p1.26q4a.7")
+    assert history(state)[-1].method == "p1.26q4a.7"
 
 
 def test_the_ledger_shows_what_was_decided(run, state, capsys):
