@@ -28,7 +28,7 @@ recipients:
   tally: {{role: partner, hosts: ["{tally}"], contract: {{ref: B}}, may_receive: {{contact.email: statistics}}}}
   reach: {{role: partner, hosts: ["{reach}"], contract: {{ref: C}}, may_receive: {{contact.email: ads}}}}
   lapsed: {{role: partner, hosts: ["{lapsed}"], contract: {{ref: D, expires: 2020-12-31}}}}
-  stranger: {{role: partner, hosts: ["{stranger}"], contract: {{ref: E}}}}
+  own: {{role: partner, hosts: ["{own}"], contract: {{ref: E}}}}
   other: {{role: partner, hosts: ["{other}"], contract: {{ref: F}}}}
   old: {{role: partner, hosts: ["{old}"], contract: {{ref: G}}}}
   plain: {{role: controller, upstream: "http://127.0.0.1:1"}}
@@ -60,11 +60,11 @@ routes:
     to: lapsed
     request: {{rest: pass}}
     response: {{rest: pass}}
-  - {{name: one, match: {{host: "{stranger}", path: /x}}, to: stranger, request: {{rest: pass}}, response: {{rest: pass}}}}
+  - {{name: one, match: {{host: "{own}", path: /x}}, to: own, request: {{rest: pass}}, response: {{rest: pass}}}}
   - {{name: two, match: {{host: "{other}", path: /x}}, to: other, request: {{rest: pass}}, response: {{rest: pass}}}}
   - {{name: three, match: {{host: "{old}", path: /x}}, to: old, request: {{rest: pass}}, response: {{rest: pass}}}}
 """
-PARTNERS = ("mailer", "tally", "reach", "lapsed", "stranger", "other", "old")
+PARTNERS = ("mailer", "tally", "reach", "lapsed", "own", "other", "old")
 ANSWER = answer(b'{"id":"m-1","to":"ann@example.com","trace":"planted"}', "Content-Type: application/json")
 SENT = {"to": ANN, "name": "Ann Example", "born": "1990-01-02"}
 
@@ -140,7 +140,7 @@ def world(tmp_path_factory):
     others = Authority(directory, "others")
     late = Authority(directory, "late")
     tls_of = dict.fromkeys(PARTNERS, tls.context) | {
-        "stranger": served_by(write_certificate(directory, "localhost")),
+        "own": served_by(write_certificate(directory, "localhost")),
         "other": served_by(others.issue("elsewhere", x509.DNSName("elsewhere.example"), usage=usage)),
         "old": served_by(late.issue("old", x509.DNSName("localhost"), usage=usage, days=-1)),
     }
@@ -214,7 +214,7 @@ REFUSED = [
     ("/mailer/v1/other", SENT, SECRET, 404, "unknown_route"),
     ("/nobody/v1/send", SENT, SECRET, 404, "unknown_route"),
     ("/tally/../mailer/v1/send", SENT, SECRET, 400, "ambiguous_framing"),
-    ("/stranger/x", SENT, SECRET, 502, "upstream_tls"),
+    ("/own/x", SENT, SECRET, 502, "upstream_tls"),
     ("/other/x", SENT, SECRET, 502, "upstream_tls"),
     ("/old/x", SENT, SECRET, 502, "upstream_tls"),
 ]
