@@ -14,6 +14,10 @@ from gateway.model.errors import Unreadable
 from gateway.model.words import Posture
 from gateway.policy.path_views import doubtful, normal_views
 
+PATHS_REMEMBERED = 4096
+_PATH_REMEMBERED = 256
+"""Clients choose the host and the path they send, so what is remembered of them is bounded."""
+
 
 class Partner(msgspec.Struct, frozen=True, eq=False):
     """One entry of a relay. `prefix` is what stands before the partner's own paths, empty where the host tells.
@@ -43,6 +47,7 @@ class PartnerMap:
                 prefix = place.encode().rstrip(b"/")
                 self._prefixes[tuple(prefix.split(b"/")[1:])] = _partner(url, prefix)
         self._longest = max(map(len, self._prefixes), default=-1)
+        self._found: dict[tuple[str, bytes], Partner] = {}
 
     def find(self, host: str, path: bytes) -> Partner | None:
         """Whom a request is for; `path` is raw and without the query.
@@ -50,6 +55,17 @@ class PartnerMap:
         Raises:
             Unreadable: AMBIGUOUS_FRAMING, where readings of the path differ in that.
         """
+        known = self._found.get((host, path))
+        if known is not None:
+            return known
+        found = self._search(host, path)
+        if found is not None and len(path) <= _PATH_REMEMBERED:
+            if len(self._found) >= PATHS_REMEMBERED:
+                self._found.clear()
+            self._found[host, path] = found
+        return found
+
+    def _search(self, host: str, path: bytes) -> Partner | None:
         if self._hosts:
             found = self._hosts.get(host)
             if found is None and not host.endswith("]"):

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.ingress import partner
 from gateway.ingress.partner import PartnerMap
 from gateway.model.errors import Unreadable
 from gateway.model.words import Posture
@@ -160,3 +161,17 @@ def test_whoever_decodes_and_folds_finds_the_same_partner_and_the_same_path_ther
         except Unreadable:
             assert b"%" in folded or b"\0" in folded
         assert folded[len(found.prefix) :].strip(b"/") == b"/".join(text for text, _, _ in there).strip(b"/")
+
+
+def test_what_is_remembered_of_paths_is_bounded_and_changes_nothing(monkeypatch):
+    monkeypatch.setattr(partner, "PATHS_REMEMBERED", 3)
+    partners = PartnerMap(TO)
+    for turn in range(3):
+        for number in range(10):
+            assert partners.find("relay.internal", b"/tally/%d" % number).url == "https://in.tally.example:8443"
+            assert partners.find("relay.internal", b"/mailer/%d" % turn).url == "https://api.mailer.example"
+            assert partners.find("relay.internal", b"/nowhere/%d" % number) is None
+            assert partners.find("mailer.internal", b"/tally/%d" % number).url == "https://api.mailer.example"
+            assert len(partners._found) <= 3
+    assert partners.find("relay.internal", b"/tally/" + b"x" * 300) is not None
+    assert max(len(path) for _, path in partners._found) < 300
