@@ -66,13 +66,18 @@ def _ocsf(entry: Entry) -> dict[str, Any]:
         "time": micros(str(record.get("time"))) // 1000,
         "type_uid": API_ACTIVITY * 100 + activity,
         "unmapped": {"leaf": entry.leaf}
-        | {key: value for key, value in record.items() if key not in _MAPPED and value is not None},
+        | {key: value for key, value in record.items() if not _is_mapped(key, value) and value is not None},
     }
     if recipient is not None:
         event["dst_endpoint"] = {"svc_name": str(recipient)}
     if method is not None:
         event["http_request"] = {"http_method": str(method)}
     return event
+
+
+def _is_mapped(key: str, value: object) -> bool:
+    """Whether an attribute of the event says it; of decisions and legal requests `status` is a word, and no code."""
+    return key in _MAPPED and (key != "status" or isinstance(value, int))
 
 
 def _metadata(entry: Entry, kind: str) -> dict[str, Any]:
@@ -94,7 +99,7 @@ def _api(record: dict[str, Any], kind: str) -> dict[str, Any]:
     api: dict[str, Any] = {"operation": str(record.get("route") or kind)}
     if record.get("request") is not None:
         api["request"] = {"uid": str(record["request"])}
-    if record.get("status") is not None:
+    if _is_mapped("status", record.get("status")):
         api["response"] = {"code": record["status"]}
     return api
 

@@ -21,6 +21,7 @@ from gateway.runtime.production_files import Progress as Told
 from gateway.runtime.production_files import produce
 from gateway.runtime.production_manifest import Production
 from gateway.runtime.receipt_key import receipt_key
+from gateway.runtime.reload import keep_policy
 from gateway.stores.keyfile import load_keyring
 from gateway.stores.legal_request import Person
 
@@ -49,6 +50,8 @@ def produce_command(request: str, state: Path, output: Path, rules: Path | None,
     with refusals(as_json=as_json), Register(state) as register:
         standing = register.find(request)
         check_authority(policy, standing.filed.authority)
+        # The record names them by digest, by which an auditor finds them.
+        keep_policy(state, policy)
         with _bar(hidden=as_json) as progress:
             made = produce(
                 state,

@@ -160,3 +160,11 @@ def test_a_log_of_the_writer_is_exported_whole(logs):
 
 def test_nothing_gives_nothing():
     assert [*to_ocsf([]), *to_cloudevents([])] == []
+
+
+@pytest.mark.parametrize("kind", ["consent", "outcome"])
+def test_a_status_in_words_is_no_code_of_an_answer(kind):
+    [event] = ocsf(entry(kind=kind, status="given"))
+
+    assert "response" not in event["api"]
+    assert event["unmapped"]["status"] == "given"

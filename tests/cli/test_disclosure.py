@@ -77,6 +77,8 @@ def test_from_the_request_to_the_check(run, register, state, tmp_path, capsys):
     (tmp_path / "keys").write_text(capsys.readouterr().out)
     assert run("check", out, "--trust", tmp_path / "keys").out.splitlines()[-1] == "VALID"
 
+    policy = json.loads((out / "manifest.json").read_bytes())["policy"]
+    assert (state / "policies" / f"{policy}.json").is_file()
     found = run("show", request).out
     for text in ("warrant Gs 12/26", hashlib.sha256(document.read_bytes()).hexdigest(), "user.contact", "otto", "pia"):
         assert text in found
