@@ -105,7 +105,8 @@ def _print(made: Production, target: Path, *, as_json: bool) -> None:
         return
     people, erased = counts.pop("people"), counts.pop("erased")
     console.print(Text(printable(f"{made.standing.filed.id}: recorded, and written to {target}")), soft_wrap=True)
-    console.print(f"{people} people: " + ", ".join(f"{count} {name}" for name, count in counts.items()))
+    given = ", ".join(f"{name} {count}" for name, count in counts.items())
+    console.print(f"{people} {'person' if people == 1 else 'people'}: {given}")
     if made.is_empty:
         console.print("nothing is held of them within the scope; the manifest says so")
     if erased:

@@ -69,7 +69,7 @@ def test_from_the_request_to_the_check(run, register, state, tmp_path, capsys):
     assert "approved" in run("approve", request, "--by", "otto").out
     out = tmp_path / "out"
     printed = run("produce", request, "--output", out, "--by", "pia").out
-    assert "1 people: 8 consents, 1 disclosures, 0 notices" in printed
+    assert "1 person: consents 8, disclosures 1, notices 0" in printed
     assert [each["class"] for each in given(out)["records"][0]["record"]["fields"]] == ["user.contact.email"]
 
     with pytest.raises(SystemExit):
