@@ -73,13 +73,16 @@ class Interceptor:
                 question.layer = Closed(context)
 
     def tls_clienthello(self, hello: ClientHelloData) -> None:
-        """Inside of a tunnel, TLS asks for the host that the tunnel leads to; an address has no name to ask for."""
+        """Inside of a tunnel, TLS asks for the host that the tunnel leads to.
+
+        An address has no name to ask for, and Java asks for no name that is without a dot.
+        """
         side = self._sides.of(hello.context.client.id)
         if side.fixed is not None or side.tunnel is None:
             return
         name = hello.client_hello.sni
         if name is None:
-            if not _is_address(side.tunnel.name):
+            if "." in side.tunnel.name and not _is_address(side.tunnel.name):
                 side.refuse("tls_name_missing")
         elif name.lower().removesuffix(".") != side.tunnel.name:
             side.refuse("tls_name_differs")

@@ -5,12 +5,15 @@ Judged by what partners received, byte by byte, and by the records.
 
 import json
 import re
+import socket
+import ssl
+from urllib.parse import urlsplit
 
 import pytest
 from certificates import Authority
 from egress_clients import PROGRAMS, VERSIONS, EgressProcess, PartnerTls, basic, call, missing, post, through_proxy
 from people import handle_of
-from processes import cli
+from processes import cli, request
 from upstream import RecordingUpstream, answer
 
 ANN, BOB, EVE = "ann@example.com", "bob@example.com", "eve@example.com"
@@ -265,6 +268,25 @@ def test_a_client_that_does_not_trust_the_gateway_sends_it_nothing(world, tmp_pa
 
     assert call(client, [post(world.url("mailer", "/v1/send"), SENT)], environment, check=False) == []
     assert world.received("mailer") == []
+
+
+def test_a_client_that_asks_tls_for_no_name_without_a_dot_as_java_does_is_served(world):
+    """The host is that of the tunnel, and so is the certificate."""
+    context = ssl.create_default_context(cafile=world.gateway.ca)
+    context.check_hostname = False
+    host = world.partners["tally"].host
+    body = b'{"to":"ann@example.com"}'
+    with socket.create_connection(("127.0.0.1", urlsplit(world.gateway.proxy).port), timeout=20) as plain:
+        lines = [f"CONNECT {host} HTTP/1.1", f"Host: {host}", f"Proxy-Authorization: {basic('curl')}", "", ""]
+        plain.sendall("\r\n".join(lines).encode())
+        assert plain.recv(4096).startswith(b"HTTP/1.1 200 ")
+        with context.wrap_socket(plain) as secure:
+            named = secure.getpeercert()["subjectAltName"]
+            secure.sendall(request("POST", "/events", body, "Content-Type: application/json", host=host))
+            assert secure.recv(4096).startswith(b"HTTP/1.1 200 ")
+
+    assert named == (("DNS", "localhost"),)
+    assert len(world.received("tally")) == 1
 
 
 @pytest.mark.parametrize("client", ["requests", "httpx-http2"])
