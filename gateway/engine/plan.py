@@ -53,11 +53,12 @@ class Plan(msgspec.Struct, frozen=True):
 
     `refused` is the reason for which nothing may pass at all; `blocking` are the indexes of the
     fields whose presence refuses the message; `may_refuse` tells whether what a message holds can
-    refuse it at all. The `edits_…` flags say which parts have to be looked at; `by_template` that
-    no rule names a header field of which a template leaves the value open; `only_headers` that
-    a message without query and body is its header fields, and nothing in it refuses it. From
-    `general_from` on, the fields are cookies of all routes; `forgets` are the fields whose cookies
-    are dropped because the person does not consent, `timed` that a cookie's lifetime has a limit.
+    refuse it at all, `passes_rest` whether values that no rule lists pass in any part. The
+    `edits_…` flags say which parts have to be looked at; `by_template` that no rule names a header
+    field of which a template leaves the value open; `only_headers` that a message without query and
+    body is its header fields, and nothing in it refuses it. From `general_from` on, the fields are
+    cookies of all routes; `forgets` are the fields whose cookies are dropped because the person does
+    not consent, `timed` that a cookie's lifetime has a limit.
     `page` is what becomes of pages, None where the rules do not speak of them. `mints` make, of the identifier
     by which a person is found, the pseudonyms that take its place in the message.
     `tag` ends the entity tags that are given out, `condition` those under which a client's copy is still
@@ -78,6 +79,7 @@ class Plan(msgspec.Struct, frozen=True):
     record: RecordTemplate
     size: int
     may_refuse: bool
+    passes_rest: bool
     nothing: Counts
     tag: bytes
     condition: bytes
@@ -222,6 +224,7 @@ class Plans:
             path=path,
             size=size,
             may_refuse=may_refuse,
+            passes_rest=Rest.PASS in rest.values(),
             nothing=record.counts((0,) * size),
             tag=tag,
             condition=_NO_TAG if by_item else tag,

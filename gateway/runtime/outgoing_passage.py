@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, TypeAlias
 from gateway.documents.document import Opened, label_of, open_body
 from gateway.engine.exchange import Exchange
 from gateway.engine.findings import Findings, findings
-from gateway.engine.plan import Decision, Plan
+from gateway.engine.plan import Decision
 from gateway.engine.record import Counts
 from gateway.engine.step import Send, Step
 from gateway.model.action import Blank, Drop
 from gateway.model.errors import Unreadable
 from gateway.model.identity import APPLICATION_CALLER
 from gateway.model.message import Outgoing
-from gateway.model.words import Direction, Rest
+from gateway.model.words import Direction
 from gateway.policy.decide import Verdict
 from gateway.runtime.passage import Passage
 
@@ -88,31 +88,37 @@ class OutgoingPassage(Passage):
     def _outgoing(self, step: Step) -> Outgoing:
         outgoing = super()._outgoing(step)
         assert isinstance(step, Send)
-        size = len(outgoing.body or b"")
+        body = outgoing.body
         if self.direction is Direction.REQUEST:
             self._left = True
-            self.sent += size
-        else:
-            self.received += size
-        self._unread = self._unread or bool(step.posture)
+            if body:
+                self.sent += len(body)
+        elif body:
+            self.received += len(body)
+        if step.posture:
+            self._unread = True
         self._look(step, outgoing)
         return outgoing
 
     def _look(self, step: Send, outgoing: Outgoing) -> None:
         """Take note of classes: of listed fields always, of what passes beside them now and then, by its looks."""
-        direction = self.direction
-        observes = self.exchange.observes
-        destinations = self._gateway.services.destinations
-        self._note_listed(step.decision, step.counts, observes=observes)
-        for each in step.shares:
-            self._note_listed(each.decision, each.counts, observes=observes)
-        if (observes or _passes_rest(step.decision.plan)) and destinations.looks(self.exchange.route.name, direction):
-            found = self._findings(outgoing)
-            self._classes.update((direction, data_class) for data_class in found.classes)
-            self._unread = self._unread or bool(found.unread)
-
-    def _note_listed(self, decision: Decision, counts: Counts, *, observes: bool) -> None:
+        exchange, destinations = self.exchange, self._gateway.services.destinations
+        decision, observes = step.decision, exchange.observes
         # What a record says of fields says which classes go on, and is one object for all messages that are alike.
+        found = destinations.listed_classes.get((step.counts.text, observes))
+        if found is None:
+            found = self._listed(decision, step.counts, observes=observes)
+        if not found <= self._classes:
+            self._classes |= found
+        for each in step.shares:
+            self._classes |= self._listed(each.decision, each.counts, observes=observes)
+        passes = observes or decision.plan.passes_rest
+        if passes and destinations.looks(exchange.match.route.name, self.direction):
+            seen = self._findings(outgoing)
+            self._classes.update((self.direction, data_class) for data_class in seen.classes)
+            self._unread = self._unread or bool(seen.unread)
+
+    def _listed(self, decision: Decision, counts: Counts, *, observes: bool) -> frozenset[tuple[Direction, str]]:
         listed = self._gateway.services.destinations.listed_classes
         found = listed.get((counts.text, observes))
         if found is None:
@@ -121,8 +127,7 @@ class OutgoingPassage(Passage):
             found = listed[counts.text, observes] = frozenset(
                 (self.direction, each) for each in _passing(decision.plan.verdicts, counts, whole=observes)
             )
-        if not found <= self._classes:
-            self._classes |= found
+        return found
 
     def _findings(self, outgoing: Outgoing) -> Findings:
         headers = outgoing.headers
@@ -144,8 +149,3 @@ def _passing(verdicts: tuple[Verdict, ...], counts: Counts, *, whole: bool) -> f
         for verdict, count in zip(verdicts, counts.fields, strict=True)
         if count and (whole or not isinstance(verdict.action, Drop | Blank))
     )
-
-
-def _passes_rest(plan: Plan) -> bool:
-    """Whether values go on that no rule lists."""
-    return Rest.PASS in (plan.body.rest, plan.query.rest, plan.headers.rest, plan.cookies.rest)
