@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import ssl
 from contextlib import ExitStack
 from pathlib import Path
@@ -10,7 +11,8 @@ import pytest
 from certificates import Authority, write_certificate
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
-from egress_clients import SECRET, PartnerTls, basic
+from egress_clients import PartnerTls
+from outgoing_gateway import SECRET, basic
 from people import handle_of
 from processes import Client, GatewayProcess, cli, request
 from upstream import RecordingUpstream, answer
@@ -110,7 +112,7 @@ class World:
 
     def send(self, target, body, *lines, secret=SECRET):
         """Status and answer of one call."""
-        proof = f"Proxy-Authorization: {basic('shop', secret)}"
+        proof = f"Proxy-Authorization: {basic('shop', secret).decode()}"
         raw = body if isinstance(body, bytes) else json.dumps(body).encode()
         head = request("POST", target, raw, "Content-Type: application/json", proof, *lines, host="relay.internal:8082")
         status, _, content = self.client.send(head)
@@ -235,3 +237,36 @@ def test_what_is_refused_never_reaches_a_partner_and_rules_that_refuse_are_on_re
         else:
             assert record["reason"] == code
             assert record.get("caller") == ("application:shop" if secret == SECRET else None)
+
+
+def test_p2_a_full_disk_for_the_log_stops_calls_and_they_go_on_once_there_is_room(world):
+    mailer = world.partners["mailer"]
+    assert world.send("/mailer/v1/send", SENT)[0] == 200
+    before = len(mailer.requests)
+    room = resource.RLIM_INFINITY
+    try:
+        for worker in world.gateway.workers():
+            resource.prlimit(worker, resource.RLIMIT_FSIZE, (1, room))
+        status, problem = world.send("/mailer/v1/send", SENT)
+    finally:
+        for worker in world.gateway.workers():
+            resource.prlimit(worker, resource.RLIMIT_FSIZE, (room, room))
+
+    assert (status, problem["code"]) == (503, "audit_unavailable")
+    assert len(mailer.requests) == before
+    assert world.send("/mailer/v1/send", SENT)[0] == 200
+    assert len(mailer.requests) == before + 1
+
+
+def test_p1_without_the_store_of_people_nothing_leaves_that_names_somebody(world):
+    known, aside = world.gateway.state / "subjects.generation", world.gateway.state / "aside"
+    before = world.received()
+    known.rename(aside)
+    try:
+        answers = [world.send(f"/{name}/v1/send", SENT) for name in ("mailer", "tally", "reach")]
+    finally:
+        aside.rename(known)
+
+    assert [(status, problem["code"]) for status, problem in answers] == [(503, "consent_store_down")] * 3
+    assert world.received() == before
+    assert world.send("/mailer/v1/send", SENT)[0] == 200
