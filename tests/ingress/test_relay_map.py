@@ -78,3 +78,39 @@ async def test_known_partners_are_on_the_map_with_what_went_each_way(target, met
     assert (recipient, application, tally.messages, tally.refused) == ("mailer", "shop", 1, refused)
     assert tally.sent == sent
     assert tally.received == (0 if refused else len(got.body))
+
+
+MANY = """
+routes:
+  - name: import
+    match: {host: "MAILER", path: /import}
+    to: mailer
+    subject: {each: "$[*]", field: $.id, in: request}
+    postures: {unparsable_body: drop}
+    request:
+      fields:
+        $[*].id: {is: unique_id, for: service}
+        $[*].email: {is: contact.email, for: service}
+        $[*].name: {is: name, for: analytics, otherwise: drop}
+      rest: drop
+    response: {rest: drop}
+"""
+
+
+async def test_classes_of_the_people_of_a_list_are_on_the_map_where_they_leave():
+    body = b'[{"id":"c-1","email":"a@b.example"},{"id":"c-2","email":"c@d.example","name":"x"}]'
+    async with relayed(answering(answer_of(b"{}", JSON.strip())), routes=MANY, ledger=Noted()) as port:
+        assert (await port.ask(ask(method=b"POST", target=b"/mailer/import", body=body))).status == 200
+        _, _, tally = noted(port)
+
+    assert {each for _, each in tally.classes} == {"user.unique_id", "user.contact.email"}
+    assert tally.unread == 0
+
+
+async def test_what_rules_let_a_message_lose_unread_is_not_read_on_the_map():
+    async with relayed(answering(answer_of(b"{}", JSON.strip())), routes=MANY, ledger=Noted()) as port:
+        assert (await port.ask(ask(method=b"POST", target=b"/mailer/import", body=b"[{"))).status == 200
+        assert port.received[0].partition(b"\r\n\r\n")[2] == b""
+        _, _, tally = noted(port)
+
+    assert (tally.unread, tally.classes) == (1, set())
