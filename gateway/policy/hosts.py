@@ -21,12 +21,12 @@ class HostTable(Generic[Owner]):
 
     def find(self, host: str) -> Owner | None:
         """Whose `host` is, written as a name, or as a name and a port that is not its scheme's own."""
-        name, colon, _ = host.rpartition(":")
-        if not colon or host.endswith("]"):
-            name = host
         known = self._owners
         if host in known:
             return known[host]
+        name, colon, _ = host.rpartition(":")
+        if not colon or host.endswith("]"):
+            name = host
         if name in known:
             return known[name]
         rest = name
