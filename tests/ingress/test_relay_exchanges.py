@@ -246,6 +246,13 @@ async def test_clients_of_the_relay_can_speak_tls_and_certificates_are_renewed_t
         assert [await trusted(port, number, renewed[number][0]) for number in (0, 1)] == [True, True]
 
 
+async def test_over_a_unix_socket_only_a_secret_proves_who_sends(tmp_path):
+    async with relayed(path=str(tmp_path / "relay.sock")) as port:
+        assert (await port.ask(ask())).status == 200
+        assert (await port.ask(ask(proof=b""))).status == 407
+        assert len(port.received) == 1
+
+
 async def test_a_drain_lets_what_is_under_way_finish_and_takes_nothing_more():
     go_on = asyncio.Event()
 

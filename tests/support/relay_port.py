@@ -99,6 +99,7 @@ async def relayed(
     to: dict[str, str] | None = None,
     ledger: object = None,
     tls: tuple[Tls | None, ...] = (None,),
+    path: str = "",
     files: dict[str, UpstreamTls] | None = None,
     hosts: dict[str, str] | None = None,
     **limits: float,
@@ -106,7 +107,7 @@ async def relayed(
     """The relay leads from /mailer and mailer.internal to a partner that follows `scripts`, from /tally to another.
 
     In `routes` and `to`, MAILER and TALLY stand for the partners' hosts, with their ports, or for what `hosts` say.
-    There is a listener for each `tls`.
+    There is a listener for each `tls`, or one at the unix socket `path`.
     """
     bounds = Limits(**({"connections_per_client": 1000} | limits))  # type: ignore[arg-type]
     places = to or {"/mailer": "http://MAILER", "/tally": "http://TALLY", "mailer.internal": "http://MAILER"}
@@ -118,7 +119,7 @@ async def relayed(
             def named(text: str) -> str:
                 return text.replace("MAILER", known["MAILER"]).replace("TALLY", known["TALLY"])
 
-            listeners = tuple(Listener("127.0.0.1", 0, tls=each) for each in tls)
+            listeners = tuple(Listener("" if path else "127.0.0.1", 0, path=path, tls=each) for each in tls)
             leads = {place: named(url) for place, url in places.items()}
             relays = tuple(RelayListener(each, leads) for each in listeners)
             settings = Settings(
